@@ -181,7 +181,7 @@ def _tell(results: dict[Fault, str], paths: Sequence[Path]) -> float:
         share = 100 * (counts[FOUND] + counts[TIMED_OUT]) / counts.total() if counts else 100.0
         print(
             f"{path or 'all'!s:<36}{counts.total():>8}{counts[FOUND]:>8}{counts[TIMED_OUT]:>11}{counts[SURVIVED]:>10}"
-            f"{counts[UNREACHED]:>13}{share:>7.1f} %"
+            f"{counts[UNREACHED]:>13}{share:>7.1f}%"
         )
     return share
 

@@ -156,8 +156,8 @@ def line(name: str, layout: Layout, arguments: argparse.Namespace) -> str:
             marked = getattr(card, column).marked
             found += bool(column == planted and marked[0])
             false[column] += bool(marked[int(column == planted) :].any())
-    cells = [f"{100 * false[column] / arguments.tournaments:.1f} %" for column in COLUMNS]
-    power = f"{100 * found / arguments.tournaments:.0f} %" if planted else ""
+    cells = [f"{100 * false[column] / arguments.tournaments:.1f}%" for column in COLUMNS]
+    power = f"{100 * found / arguments.tournaments:.0f}%" if planted else ""
     return f"{name:38}" + "".join(f"{cell:>10}" for cell in (*cells, power, f"{np.nanmean(scales):.2f}"))
 
 

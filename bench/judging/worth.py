@@ -70,13 +70,13 @@ def show(title: str, found: Worth, names: list[str]) -> None:
     (votes,), (low,), (high,) = found.votes
     print(f"  effective votes {votes:.2f} ({low:.2f} to {high:.2f}), correlation of errors {found.correlation:.2f}")
     print(
-        f"  the jury is right in {100 * found.right.value[-1]:.1f} %, with independent errors "
-        f"{100 * found.independent:.1f} %"
+        f"  the jury is right in {100 * found.right.value[-1]:.1f}%, with independent errors "
+        f"{100 * found.independent:.1f}%"
     )
     for place, name in enumerate(names):
         right, gain, nothing = found.right.value[place], found.gain, found.adds_nothing[place]
         print(
-            f"  {name:14} right {100 * right:.1f} %, adds {100 * gain.value[place]:+.1f} points "
+            f"  {name:14} right {100 * right:.1f}%, adds {100 * gain.value[place]:+.1f} points "
             f"({100 * gain.low[place]:+.1f} to {100 * gain.high[place]:+.1f}){', adds nothing' if nothing else ''}"
         )
 

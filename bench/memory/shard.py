@@ -5,7 +5,7 @@
 Each size runs in a fresh process: records are made by a stub that only yields to the event loop, and pass through the
 loop, the journal, the table and the seal, into a folder store. Printed are the process's peak resident memory and the
 CPU time of the loop (journal included) and of the table and seal, for 1,000 records. Needs the `jobs` extra alone.
-The goal: the same peak within 10 % at ten times the records, and at most 0.05 CPU seconds in the loop for 1,000.
+The goal: the same peak within 10% at ten times the records, and at most 0.05 CPU seconds in the loop for 1,000.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How often 95 % intervals hold the truth: the product's, and the percentile bootstrap over instructions, in one run.
+"""How often 95% intervals hold the truth: the product's, and the percentile bootstrap over instructions, in one run.
 
     python bench/rating/coverage.py [--tournaments 200] [--players 2 3 6 12 24] [--instructions 10 30 60]
 

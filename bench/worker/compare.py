@@ -9,7 +9,7 @@ empty shard, is shown beside it, and its rate counts from the first connection t
 same requests (prompts of 3.7 kB), read a verdict out of each reply and keep nothing; theirs is the loop alone, without
 start-up. Printed are medians over the repeats, which take turns, and ratios to Go's net/http and the openai package.
 
-With --faults the stub refuses 10 % of the requests (429) and resets 1 %; printed is how many records each client lost,
+With --faults the stub refuses 10% of the requests (429) and resets 1%; printed is how many records each client lost,
 with its own defaults: the openai package repeats a request twice, the plain loops and Go never.
 
 Needs: Go 1.24 or later (the stub server and the yardstick are built from bench/worker/go), and the `bench` environment,
@@ -141,7 +141,7 @@ def print_table(measured: Mapping[str, Measured], start_up: float) -> None:
 
 
 def compare_losses(bench: Bench, arguments: argparse.Namespace) -> None:
-    print("10 % of requests refused (429), 1 % reset; 50 ms, 64 at once")
+    print("10% of requests refused (429), 1% reset; 50 ms, 64 at once")
     print(f"{'client':<18}{'records':>9}{'lost':>8}{'sent again':>12}{'CPU s / 1000':>14}{'rate / s':>10}")
     for client in arguments.clients:
         with bench.stub("50ms", *FAULTS) as url:  # a server for each: the same draws of faults

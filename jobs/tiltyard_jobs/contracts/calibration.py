@@ -9,7 +9,7 @@ FEW_LABELS = 30
 
 
 class Ranged(Contract):
-    """A number with its 95 % interval; None: it is not told."""
+    """A number with its 95% interval; None: it is not told."""
 
     value: float | None = None
     low: float | None = None

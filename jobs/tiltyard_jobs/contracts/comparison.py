@@ -11,7 +11,7 @@ class RatedPlayer(Contract):
     Attributes:
         rank: 1 is first; equal ratings share a rank.
         rating: in Elo points; None: no battle of its was decided.
-        low: lower end of the rating's 95 % interval; None: open.
+        low: lower end of the rating's 95% interval; None: open.
         high: upper end of that interval; None: open.
         gold: instructions of which it wrote the gold answer.
     """

@@ -4,8 +4,8 @@ The limit climbs a hill. A window of replies, at least a round trip long, has th
 
     answered per second * share not refused / latency ** LATENCY_WEIGHT
 
-With the weight at 1/4, a quarter more concurrency must bring at least 7 % more throughput to be better, and a quarter
-less may cost at most 7 %. The limit first doubles while the score improves; then it tries a quarter less (is there a
+With the weight at 1/4, a quarter more concurrency must bring at least 7% more throughput to be better, and a quarter
+less may cost at most 7%. The limit first doubles while the score improves; then it tries a quarter less (is there a
 queue to drain?) and a quarter more (is there room?), keeps what is better, and holds for a while before it tries again,
 or until latency rises against the best seen. Where most requests are refused (429, 503) it falls at once, to the
 number that the endpoint worked on (by Little's law, answered per second * latency) but by half at most.

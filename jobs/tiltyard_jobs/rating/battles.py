@@ -97,6 +97,6 @@ def ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> N
 
 
 def may_hide(cases: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The share of all cases that may be otherwise where none of these is: the 95 % bound of a binomial, exact."""
+    """The share of all cases that may be otherwise where none of these is: the 95% bound of a binomial, exact."""
     bound: NDArray[np.float64] = 1.0 - 0.05 ** (1.0 / np.maximum(cases, 1))
     return bound

@@ -34,7 +34,7 @@ _NORMAL_975 = 1.959963984540054
 
 
 class CovariateRatings(NamedTuple):
-    """Ratings where the covariate is zero, in points, with 95 % intervals."""
+    """Ratings where the covariate is zero, in points, with 95% intervals."""
 
     ratings: NDArray[np.float64]
     """(N,): each component centred on 1000, as in `bradley_terry`; NaN for a player without a battle."""

@@ -51,7 +51,7 @@ _ENOUGH = 30.0  # degrees of freedom of a jackknife that needs no help
 
 
 class Intervals(NamedTuple):
-    """95 % intervals in points. An end is infinite where it is open, NaN where there is nothing to tell it from."""
+    """95% intervals in points. An end is infinite where it is open, NaN where there is nothing to tell it from."""
 
     low: NDArray[np.float64]
     """(N,): of the ratings."""
@@ -62,7 +62,7 @@ class Intervals(NamedTuple):
     gap_high: NDArray[np.float64]
     above: NDArray[np.bool_]
     """(N, N): the votes tell that the row's player is the better one. For each player the chance that one of its
-    comparisons is wrong is at most 5 % (Bonferroni)."""
+    comparisons is wrong is at most 5% (Bonferroni)."""
 
 
 def intervals(battles: Battles, order: list[int] | None = None) -> Intervals:

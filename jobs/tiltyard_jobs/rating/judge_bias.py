@@ -49,7 +49,7 @@ class Estimates(NamedTuple):
     """(J,): instructions behind it."""
 
     def interval(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """95 % intervals, by t."""
+        """95% intervals, by t."""
         margin = stdtrit(np.maximum(self.clusters - 1, 1), 0.975) * self.error
         return self.value - margin, self.value + margin
 

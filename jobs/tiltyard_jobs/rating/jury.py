@@ -8,7 +8,7 @@ nine judges as two votes that way).
 Without a truth the higher-rated player's answer may stand in for the better one. That is an approximation: where the
 weaker player gave the better answer, all judges that see it count as wrong together.
 
-Intervals are 95 % by t, from a jackknife over instructions, in at most `GROUPS` groups.
+Intervals are 95% by t, from a jackknife over instructions, in at most `GROUPS` groups.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Opinions(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Numbers with their 95 % intervals; NaN: not told."""
+    """Numbers with their 95% intervals; NaN: not told."""
 
     value: NDArray[np.float64]
     low: NDArray[np.float64]

@@ -33,12 +33,12 @@ LEAST_SCALE = 0.5
 """A judge whose scale is below has more of its own noise in its votes than of what the others see."""
 LEAST_EXCESS = 0.02
 """An excess below is too small to matter, however sure."""
-_CHANCE = 0.04  # of any mark in a column of a jury without a fault; errors are estimates, so less than 5 %
+_CHANCE = 0.04  # of any mark in a column of a jury without a fault; errors are estimates, so less than 5%
 _THREE_TIMES = 0.5  # length difference of an answer three times as long: (3 - 1) / (3 + 1)
 
 
 class Column(NamedTuple):
-    """A number of each of the J judges, with its 95 % interval; NaN: the votes do not tell."""
+    """A number of each of the J judges, with its 95% interval; NaN: the votes do not tell."""
 
     value: NDArray[np.float64]
     low: NDArray[np.float64]

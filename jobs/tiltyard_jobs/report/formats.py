@@ -77,10 +77,10 @@ def percent(value: float | None, digits: int = 0) -> str:
         return DASH
     least = 10.0**-digits
     if 0 < value * 100 < least / 2:
-        return f"<{_SPACE}{least:.{digits}f}{_SPACE}%"
+        return f"<{_SPACE}{least:.{digits}f}%"
     if 100 - least / 2 < value * 100 < 100:
-        return f">{_SPACE}{100 - least:.{digits}f}{_SPACE}%"
-    return f"{_signed(f'{value * 100:.{digits}f}')}{_SPACE}%"
+        return f">{_SPACE}{100 - least:.{digits}f}%"
+    return f"{_signed(f'{value * 100:.{digits}f}')}%"
 
 
 def share(part: float, whole: float, digits: int = 0) -> str:

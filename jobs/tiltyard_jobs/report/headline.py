@@ -51,7 +51,7 @@ def _lead(standings: Standings) -> Iterator[str]:
     leader, *others = rated
     name = visible(leader.name)
     known = leader.low is not None or leader.high is not None
-    interval = f" (95\u00a0% interval {within(leader.low, leader.high)})" if known else ""
+    interval = f" (95% interval {within(leader.low, leader.high)})" if known else ""
     first = [one for one in rated if one.rank == leader.rank]
     if len(first) > 1:
         yield f"{_names(first)} share the first place with {points(leader.rating)} points."
@@ -89,7 +89,7 @@ def _gap(leader: PlayerStanding, second: PlayerStanding) -> Iterator[str]:
 def _between(leader: PlayerStanding) -> str:
     if leader.gap_low is None and leader.gap_high is None:
         return ""
-    return f" (95\u00a0% interval {within(leader.gap_low, leader.gap_high)})"
+    return f" (95% interval {within(leader.gap_low, leader.gap_high)})"
 
 
 def _at_least(leader: PlayerStanding) -> str:
@@ -158,7 +158,7 @@ def home_note(standings: Standings) -> str | None:
     if worth is None or low is None or high is None:
         return None
     return (
-        f"Answering its own instruction is worth {decimal(worth, 0, plus=True)} points to a player (95\u00a0% interval "
+        f"Answering its own instruction is worth {decimal(worth, 0, plus=True)} points to a player (95% interval "
         f"{points(low)} to {points(high)})."
     )
 
@@ -168,7 +168,7 @@ def length_note(standings: Standings) -> str | None:
     worth, low, high = standings.length_points, standings.length_low, standings.length_high
     if worth is None:
         return None
-    interval = "" if low is None or high is None else f" (95\u00a0% interval {points(low / 2)} to {points(high / 2)})"
+    interval = "" if low is None or high is None else f" (95% interval {points(low / 2)} to {points(high / 2)})"
     # At three times the length the normalised difference (3 - 1) / (3 + 1) is one half.
     return (
         f"An answer three times as long as its opponent's gets {decimal(worth / 2, 0, plus=True)} points for its "

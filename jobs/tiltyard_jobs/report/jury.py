@@ -56,7 +56,7 @@ COLUMNS = (
     ),
     CardColumn(
         "First position",
-        "Share of its votes for the answer shown first. A fair judge that sees both orders has 50\u00a0%.",
+        "Share of its votes for the answer shown first. A fair judge that sees both orders has 50%.",
         f"outside {percent(FAIR_POSITION[0])} to {percent(FAIR_POSITION[1])}",
     ),
     CardColumn(

@@ -32,5 +32,5 @@ def ranged(one: Ranged) -> str:
     if one.value is None:
         return "–"
     if one.low is None or one.high is None:
-        return f"{100 * one.value:.0f} %"
-    return f"{100 * one.value:.0f} % ({100 * one.low:.0f} to {100 * one.high:.0f})"
+        return f"{100 * one.value:.0f}%"
+    return f"{100 * one.value:.0f}% ({100 * one.low:.0f} to {100 * one.high:.0f})"

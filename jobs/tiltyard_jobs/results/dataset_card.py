@@ -129,7 +129,7 @@ def _models(recipe: DatasetRecipe, standings: Standings) -> str:
         for one in standings.players
     ]
     text = table(
-        ("rank", "competitor", "model", "revision", "licence", "rating", "95 % interval", "gold answers"), competitors
+        ("rank", "competitor", "model", "revision", "licence", "rating", "95% interval", "gold answers"), competitors
     )
     if not recipe.lineup.judges:
         return f"{text}\n\nEach competitor judged the matches in which it did not play."
@@ -150,7 +150,7 @@ def _method(recipe: DatasetRecipe, standings: Standings) -> str:
         f" judges decided by {standings.verdicts} verdicts ({standings.undecided} matches had none that counts;"
         f" {standings.without_quorum} were decided by fewer than two judges where three could have)."
         f" No model judged a match that it played in. {gold_rule(standings)}"
-        f" Ratings are Bradley–Terry, with 95 % intervals from the likelihood's profile and a jackknife over"
+        f" Ratings are Bradley–Terry, with 95% intervals from the likelihood's profile and a jackknife over"
         " instructions."
     )
 

@@ -50,7 +50,7 @@ class PlayerStanding(Contract):
 
 
 class Estimate(Contract):
-    """A number with its 95 % interval; None where the votes give none. Marked: it is a fault, for sure."""
+    """A number with its 95% interval; None where the votes give none. Marked: it is a fault, for sure."""
 
     value: float
     low: float | None = None
@@ -93,7 +93,7 @@ class WithoutJudges(Contract):
     """The ratings without the votes of some judges; None for a player that then has no battle.
 
     Attributes:
-        low: the ends of the 95 % intervals; None: open.
+        low: the ends of the 95% intervals; None: open.
         high: likewise.
     """
 
@@ -171,8 +171,8 @@ class Standings(Contract):
         win_rates: win_rates[a][b]: mean share of the votes of a against b; None where they never met.
         win_counts: battles behind it.
         expected: X(a > b) from Elo.
-        length_points: rating points that a length difference of one is worth (style control); with a 95 % interval.
-        home_points: rating points that it is worth to answer one's own instruction; with a 95 % interval.
+        length_points: rating points that a length difference of one is worth (style control); with a 95% interval.
+        home_points: rating points that it is worth to answer one's own instruction; with a 95% interval.
         instructions: all that were curated.
         matches: battles in which a judge voted.
         undecided: battles in which every verdict is void: asked for, never scored.
@@ -283,7 +283,7 @@ class BenchmarkScore(Contract):
         voids: replies that were never written, by reason.
         replies: that were written.
         unanswered: those of them that hold no answer, by reason; they are scored, and are worth nothing.
-        score: the mean, in [0, 1], of programs the share that passed (pass@1), with its 95 % interval (see
+        score: the mean, in [0, 1], of programs the share that passed (pass@1), with its 95% interval (see
             `evaluation.intervals`); None: no task has a reply.
     """
 
@@ -305,7 +305,7 @@ class Gain(Contract):
     Attributes:
         before: the base model's score.
         after: the trained model's.
-        difference: with the 95 % interval of paired values, in [-1, 1].
+        difference: with the 95% interval of paired values, in [-1, 1].
     """
 
     benchmark: str

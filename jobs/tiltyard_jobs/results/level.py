@@ -21,7 +21,7 @@ def level(standings: Standings) -> tuple[str, ...]:
     rated = [one for one in standings.players if one.rating is not None]
     if len(rated) > 1 and all((one.best_rank, one.worst_rank) == (1, len(rated)) for one in rated):
         return (
-            "the votes separate no two players: each may have any rank (95 %), so the order on the board may be chance;"
+            "the votes separate no two players: each may have any rank (95%), so the order on the board may be chance;"
             " more instructions make the intervals narrower",
         )
     return ()

@@ -28,7 +28,7 @@ def _faults(judge: JudgeReportCard) -> Iterator[str]:
     place, length, family = judge.first_position, judge.length, judge.family
     if place is not None and place.marked:
         shown, share = ("first", place.value) if place.value > 0.5 else ("second", 1 - place.value)
-        yield f"gives {100 * share:.0f} % of its votes to the answer shown {shown}"
+        yield f"gives {100 * share:.0f}% of its votes to the answer shown {shown}"
     if judge.scale is not None and judge.scale.marked:
         yield f"follows what the others see only by {judge.scale.value:.2f}"
     if length is not None and length.marked:

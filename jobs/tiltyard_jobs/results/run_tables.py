@@ -37,12 +37,12 @@ RATINGS = table(
         ),
         "rank": integer("1 is first; equal ratings share a rank", 32),
         "rating": real("Bradley–Terry with ties, in Elo points, centred on 1000; null: no battle was decided"),
-        "low": real("lower end of the rating's 95 % interval; null: it is open, and `high` reads 'at most'"),
+        "low": real("lower end of the rating's 95% interval; null: it is open, and `high` reads 'at most'"),
         "high": real("upper end of that interval; null: it is open, and `low` reads 'at least'"),
         "best_rank": integer("the best rank that the votes leave possible; 1: the player may be first", 32),
         "worst_rank": integer("the worst rank that the votes leave possible", 32),
         "gap": real("the rating less that of the next player; null: the last, or never compared"),
-        "gap_low": real("lower end of the gap's 95 % interval; null: open"),
+        "gap_low": real("lower end of the gap's 95% interval; null: open"),
         "gap_high": real("upper end of that interval; null: open"),
         "elo": real("the paper's Elo, averaged over seeded orders"),
         "length_controlled": real("the rating at equal length of answers"),
@@ -73,7 +73,7 @@ BREAKDOWNS = table(
             "as in `ratings`, over these instructions alone, and centred on 1000 in each part; null: no battle was "
             "decided"
         ),
-        "low": real("lower end of the rating's 95 % interval; null: open"),
+        "low": real("lower end of the rating's 95% interval; null: open"),
         "high": real("upper end of that interval; null: open"),
         "win_rate": real("mean share of the votes over its battles"),
         "matches": integer("number of its decided battles"),

@@ -15,6 +15,6 @@ def zero_verdict(standings: Standings) -> tuple[str, ...]:
     if alone < NEARLY_ALL:
         return ()
     return (
-        f"the votes on an instruction decide nothing: the ratings alone would have picked {100 * alone:.0f} % of the"
+        f"the votes on an instruction decide nothing: the ratings alone would have picked {100 * alone:.0f}% of the"
         " gold answers (zero-verdict agreement)",
     )

@@ -115,9 +115,9 @@ class LeaderboardRow(ApiModel):
     rating: DecimalText | None = None
     """The competitor's rating, in Elo points. Absent: no battle of it was decided."""
     low: DecimalText | None = None
-    """The lower end of the rating's 95 % confidence interval."""
+    """The lower end of the rating's 95% confidence interval."""
     high: DecimalText | None = None
-    """The upper end of the rating's 95 % confidence interval."""
+    """The upper end of the rating's 95% confidence interval."""
     best_rank: Count | None = None
     """The best rank that the votes leave possible: 1 for a competitor that may be first."""
     worst_rank: Count | None = None
@@ -125,9 +125,9 @@ class LeaderboardRow(ApiModel):
     gap: DecimalText | None = None
     """The rating less that of the next competitor."""
     gap_low: DecimalText | None = None
-    """The lower end of the gap's 95 % confidence interval."""
+    """The lower end of the gap's 95% confidence interval."""
     gap_high: DecimalText | None = None
-    """The upper end of the gap's 95 % confidence interval."""
+    """The upper end of the gap's 95% confidence interval."""
     win_rate: DecimalText | None = None
     """The competitor's mean share of the votes in its battles."""
     answered: DecimalText | None = None

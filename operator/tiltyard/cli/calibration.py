@@ -53,11 +53,9 @@ def _print(found: Calibration) -> None:
         print(f"{found.labels} labels are too few to assess the judges: give at least {FEW_LABELS}")
     print(f"effective votes      {_ranged(found.votes, 1)} of {_text(found.judges_each)} judges on a battle")
     print(f"correlation          {_text(found.correlation)} of two judges' errors")
-    print(
-        f"jury right           {_ranged(found.jury.right)} %; with independent errors {_percent(found.independent)} %"
-    )
+    print(f"jury right           {_ranged(found.jury.right)}%; with independent errors {_percent(found.independent)}%")
     print(f"Krippendorff's alpha {_text(found.agreement)}")
-    print("In hundredths, with 95 % intervals:")
+    print("In hundredths, with 95% intervals:")
     judges = Table("JUDGE", "RIGHT", "SENSITIVITY", "SPECIFICITY", "ADDS", "VERDICTS", box=None)
     for judge in (*found.judges, found.jury):
         judges.add_row(

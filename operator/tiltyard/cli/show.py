@@ -147,7 +147,7 @@ def print_leaderboard(rows: Sequence[Standing], existing: Sequence[str] = ()) ->
     """The leaderboard, where there is one; below it, whose answers existed before."""
     if not rows:
         return
-    table = Table("RANK", "NAME", "RATING", "95 %", "WIN RATE", "RANKS", "GAP", "ANSWERED", box=None)
+    table = Table("RANK", "NAME", "RATING", "95%", "WIN RATE", "RANKS", "GAP", "ANSWERED", box=None)
     rated = [row.rating for row in rows if row.rating is not None]
     for name, row in zip(_names([row.name for row in rows]), rows, strict=True):
         # Equal ratings share a rank; those without one are last.
@@ -161,7 +161,7 @@ def print_leaderboard(rows: Sequence[Standing], existing: Sequence[str] = ()) ->
             "" if row.win_rate is None else f"{row.win_rate:.2f}",
             f"{row.best_rank}" if row.best_rank == row.worst_rank and row.best_rank else ranks,
             " ".join((_whole(row.gap), _in_brackets(interval_text(row.gap_low, row.gap_high, _whole, IN_SIGNS)))),
-            "" if row.answered is None else f"{100 * row.answered:.0f} %",
+            "" if row.answered is None else f"{100 * row.answered:.0f}%",
         )
     _console().print(table)
     for line in existing:

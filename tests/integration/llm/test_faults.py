@@ -1,4 +1,4 @@
-"""Under 10 % refusals and 1 % resets of a real server, not one record is lost."""
+"""Under 10% refusals and 1% resets of a real server, not one record is lost."""
 
 from __future__ import annotations
 

@@ -244,9 +244,9 @@ def test_the_board_has_ranks_gaps_and_who_did_not_answer(capsys: pytest.CaptureF
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split()[-3:] == ["RANKS", "GAP", "ANSWERED"]
     assert [" ".join(row.split()) for row in rows] == [
-        "1 ada 1100 1 80 (52 … 107) 100 %",
-        "2 bob 1020 2 … 3 10 (≥ -5) 50 %",
-        "3 eve – 0 %",
+        "1 ada 1100 1 80 (52 … 107) 100%",
+        "2 bob 1020 2 … 3 10 (≥ -5) 50%",
+        "3 eve – 0%",
     ]
 
 
@@ -256,7 +256,7 @@ def test_a_status_keeps_ranks_and_gaps(capsys: pytest.CaptureFixture[str]) -> No
     nobody = LeaderboardRow(name="eve", answered="0.00")
     show.print_result(TournamentStatus(leaderboard=(row, nobody)))
     _, *rows = capsys.readouterr().out.splitlines()
-    assert [" ".join(one.split()) for one in rows] == ["1 ada 1100 1 … 2 80 (≥ -3) 98 %", "2 eve – 0 %"]
+    assert [" ".join(one.split()) for one in rows] == ["1 ada 1100 1 … 2 80 (≥ -3) 98%", "2 eve – 0%"]
 
 
 ALWAYS = "3 may always fail, unless that is all of a shard's records"

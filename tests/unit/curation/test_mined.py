@@ -362,8 +362,8 @@ def test_the_figures_beside_the_texts_are_those_that_are_measured(
     rows = labelled(path)
     of = measure(mined_under(rows, message) if message else rows)
     row = (
-        f"| {name} | {word} | {of.kept} | {of.right} ({100 * of.right / of.kept:.0f} %) | {of.dropped}"
-        f" | {of.rightly_dropped} ({100 * of.rightly_dropped / of.dropped:.0f} %)"
+        f"| {name} | {word} | {of.kept} | {of.right} ({100 * of.right / of.kept:.0f}%) | {of.dropped}"
+        f" | {of.rightly_dropped} ({100 * of.rightly_dropped / of.dropped:.0f}%)"
         f" | {of.requests_kept} of {of.requests} | {of.answers_kept} of {of.answers} |"
     )
     assert row in (FOLDER / "README.md").read_text().splitlines()

@@ -140,7 +140,7 @@ def test_all_pairs_have_one_block(make_battles: Callable[..., Battles]) -> None:
 
 
 def test_samples_that_lose_a_bridge_do_not_count() -> None:
-    # Players {0, 1} and {2, 3} are joined by one instruction alone: 37 % of the samples are without it.
+    # Players {0, 1} and {2, 3} are joined by one instruction alone: 37% of the samples are without it.
     a = np.array([0, 0, 2, 2, 0, 3] * 2)
     b = np.array([1, 1, 3, 3, 2, 0] * 2)
     score = np.array([1.0, 0.0, 1.0, 0.0, 1.0, 1.0] * 2)

@@ -73,7 +73,7 @@ def test_sides_are_exchangeable() -> None:
 
 
 def test_intervals_cover() -> None:
-    """Of 200 tournaments of 100 instructions, the 95 % intervals hold the truth in about 190."""
+    """Of 200 tournaments of 100 instructions, the 95% intervals hold the truth in about 190."""
     hits = np.zeros(4)
     for seed in range(200):
         battles, z, truth = biased(100, 1.0, seed=seed)

@@ -65,15 +65,13 @@ def test_the_page_has_them_and_a_users_column_is_no_markup() -> None:
 def test_simpler_rules_are_told_in_words() -> None:
     assert control_rows(with_parts())[1] == (
         "The ratings alone, without a vote on the instruction",
-        "80.0\u00a0%",
-        "60.0\u00a0%",
+        "80.0%",
+        "60.0%",
     )
 
 
 def test_the_first_paragraph_says_that_the_votes_decide_nothing() -> None:
-    sentence = (
-        "The votes on an instruction decide nothing: the ratings alone would have picked 97 % of the gold answers"
-    )
+    sentence = "The votes on an instruction decide nothing: the ratings alone would have picked 97% of the gold answers"
     assert any(line.startswith(sentence) for line in headline(with_parts(ratings=0.97)).lead)
     assert not any("decide nothing" in line for line in headline(with_parts(ratings=0.94)).lead)
     assert not any("decide nothing" in line for line in headline(GIVEN.standings).lead)

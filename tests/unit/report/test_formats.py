@@ -32,14 +32,14 @@ def test_counts_and_points() -> None:
 
 def test_shares() -> None:
     assert [percent(value) for value in (0, 0.004, 0.5, 0.996, 1)] == [
-        f"0{NB}%",
-        f"<{NB}1{NB}%",
-        f"50{NB}%",
-        f">{NB}99{NB}%",
-        f"100{NB}%",
+        "0%",
+        f"<{NB}1%",
+        "50%",
+        f">{NB}99%",
+        "100%",
     ]
-    assert percent(0.12345, 1) == f"12.3{NB}%"
-    assert share(1, 3, 1) == f"33.3{NB}%"
+    assert percent(0.12345, 1) == "12.3%"
+    assert share(1, 3, 1) == "33.3%"
     assert share(1, 0) == "–"
 
 
@@ -47,7 +47,7 @@ def test_shares() -> None:
 @given(st.floats(0, 1), st.integers(0, 3))
 def test_only_nothing_is_none_and_only_all_is_all(value: float, digits: int) -> None:
     text = percent(value, digits)
-    none, everything = (f"{whole:.{digits}f}{NB}%" for whole in (0, 100))
+    none, everything = (f"{whole:.{digits}f}%" for whole in (0, 100))
     assert (text == none) == (value == 0)
     assert (text == everything) == (value == 1)
 

@@ -27,7 +27,7 @@ def test_a_clear_lead() -> None:
         )
     )
     assert text == (
-        "qwen leads with 1100 points (95 % interval 1090 to 1110). athene follows 100 points behind; at that gap the "
+        "qwen leads with 1100 points (95% interval 1090 to 1110). athene follows 100 points behind; at that gap the "
         "leader's answer is the better one in about 64 of 100 battles between them. The votes tell it from all "
         "others, so its place is very unlikely to be chance."
     )
@@ -97,10 +97,10 @@ def test_scale_and_what_is_missing() -> None:
 def test_what_the_best_alone_would_get() -> None:
     text = (best_alone(ranked(best_alone=0.583)) or "").replace("\u00a0", " ")
     assert "Always taking qwen's answer" in text
-    assert "for 58.3 % of the instructions" in text
-    assert "41.7 % of the gold answers are another player's" in text
+    assert "for 58.3% of the instructions" in text
+    assert "41.7% of the gold answers are another player's" in text
 
 
 def test_what_length_is_worth() -> None:
     text = (length_note(ranked(length_points=60.0, length_low=40.0, length_high=80.0)) or "").replace("\u00a0", " ")
-    assert "three times as long as its opponent's gets +30 points for its length alone (95 % interval 20 to 40)" in text
+    assert "three times as long as its opponent's gets +30 points for its length alone (95% interval 20 to 40)" in text

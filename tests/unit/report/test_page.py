@@ -108,7 +108,7 @@ def test_a_page_is_well_formed_and_whole(given: ReportInput) -> None:
     assert html.startswith("<!doctype html>\n")
     for player in given.standings.players:
         assert player.name in page.words
-    assert "95 % interval" in page.words
+    assert "95% interval" in page.words
     # Every drawing is told in words, or stands beside its numbers.
     drawings = [name for tag, name, _ in page.attributes if tag == "svg" and name in ("aria-label", "aria-hidden")]
     assert len(drawings) == page.tags["svg"]

@@ -57,7 +57,7 @@ def test_estimates_have_their_interval_below() -> None:
     cells = report_cards([judge(scale=Estimate(value=1.0))])[0].cells
     texts = [(cell.text.replace("\u00a0", " "), cell.note.replace("\u00a0", " ")) for cell in cells[4:]]
     assert texts == [
-        ("50 %", "48 % to 52 %"),
+        ("50%", "48% to 52%"),
         ("1.00", ""),
         ("+0.3", "\u22121.0 to +1.6"),
         ("\u22121.0", "\u22124.0 to +2.0"),
@@ -101,7 +101,7 @@ def test_win_rates() -> None:
     assert [head.text for head in matrix.heads] == [one.name for one in standings.players]
     first = matrix.rows[0].cells
     assert (first[0].kind, first[4].text, first[4].kind) == ("self", "–", "")
-    assert (first[1].text.replace("\u00a0", " "), first[1].kind, first[1].strength) == ("85 %", "up", 0.55)
+    assert (first[1].text.replace("\u00a0", " "), first[1].kind, first[1].strength) == ("85%", "up", 0.55)
     assert (matrix.rows[1].cells[0].kind, matrix.rows[1].cells[0].strength) == ("down", 0.55)
 
 
@@ -158,7 +158,7 @@ def test_difficulty_and_task_types() -> None:
 
 def test_overlap_says_what_the_paper_looked_at() -> None:
     (view,) = overlaps([Overlap(benchmark="mbpp", items=974, histogram=(50, 30, 10, 5, 3, 1, 1, 0, 0, 0), matched=2)])
-    assert view.summary.replace("\u00a0", " ") == "90 % below 0.3, 1 from 0.6 on; 2 left out."
+    assert view.summary.replace("\u00a0", " ") == "90% below 0.3, 1 from 0.6 on; 2 left out."
     (view,) = overlaps([Overlap(benchmark="mbpp", items=0, histogram=(0,) * 10, matched=0)])
     assert view.summary == "– below 0.3, none from 0.6 on; 0 left out."
 
@@ -175,7 +175,7 @@ def test_voids_stand_in_the_order_of_the_stages() -> None:
         ("judge", ("1", "3", "4")),
         ("odd", ("1", "0", "1")),
     ]
-    assert [cells[3].replace("\u00a0", " ") for _, cells in table.rows] == ["–", "1.00 %", "–"]
+    assert [cells[3].replace("\u00a0", " ") for _, cells in table.rows] == ["–", "1.00%", "–"]
     assert void_table({"mine": {}}, []) is None
 
 
@@ -200,7 +200,7 @@ def test_costs_by_stage() -> None:
     assert [name for name, _ in tables.models.rows] == ["mine · ada", "judge · ada", "judge · bob"]
     assert [name for name, _ in tables.stages.rows] == ["mine", "judge", "all"]
     judged = [cell.replace("\u00a0", " ") for cell in tables.stages.rows[1][1]]
-    assert judged == ["2 min 01 s", "15", "0", "400", "25 %", "0"]
+    assert judged == ["2 min 01 s", "15", "0", "400", "25%", "0"]
     assert cost_tables([]) is None
 
 

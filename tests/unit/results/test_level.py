@@ -21,7 +21,7 @@ def test_ranks_that_are_all_possible_for_each_player_are_told() -> None:
     number = len(GIVEN.players)
     any_rank = [one.model_copy(update={"best_rank": 1, "worst_rank": number}) for one in GIVEN.players]
     (sentence,) = level(GIVEN.model_copy(update={"players": tuple(any_rank)}))
-    assert sentence.startswith("the votes separate no two players: each may have any rank (95 %)")
+    assert sentence.startswith("the votes separate no two players: each may have any rank (95%)")
     some = [*any_rank[:-1], GIVEN.players[-1].model_copy(update={"best_rank": 2, "worst_rank": number})]
     assert level(GIVEN.model_copy(update={"players": tuple(some)})) == ()
     unknown = [one.model_copy(update={"best_rank": None, "worst_rank": None}) for one in GIVEN.players]

@@ -54,9 +54,9 @@ def test_what_is_marked_and_what_becomes_of_the_ratings() -> None:
         )
     )
     assert told == (
-        "judge eve gives 64 % of its votes to the answer shown first; without it ada still leads and no model changes"
+        "judge eve gives 64% of its votes to the answer shown first; without it ada still leads and no model changes"
         " place, and no rating changes by a point",
-        "judge fay gives 70 % of its votes to the answer shown second and favours shorter answers (by 10 points of its"
+        "judge fay gives 70% of its votes to the answer shown second and favours shorter answers (by 10 points of its"
         " vote at three times the length); without it ada still leads, others change places; the largest change is"
         " bob's, from 1000 to 930 points",
         "judge gus follows what the others see only by 0.21 and disfavours its own family (by 5 points of its vote);"

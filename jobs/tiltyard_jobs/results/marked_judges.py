@@ -33,10 +33,10 @@ def _faults(judge: JudgeReportCard) -> Iterator[str]:
         yield f"follows what the others see only by {judge.scale.value:.2f}"
     if length is not None and length.marked:
         longer, more = "longer" if length.value > 0 else "shorter", 100 * abs(length.value)
-        yield f"favours {longer} answers (by {more:.0f} points of its vote at three times the length)"
+        yield f"favours {longer} answers (by {more:.0f} percentage points of its vote at three times the length)"
     if family is not None and family.marked:
         verb = "favours" if family.value > 0 else "disfavours"
-        yield f"{verb} its own family (by {100 * abs(family.value):.0f} points of its vote)"
+        yield f"{verb} its own family (by {100 * abs(family.value):.0f} percentage points of its vote)"
 
 
 def _change(standings: Standings, without: WithoutJudges) -> str:
@@ -49,9 +49,9 @@ def _change(standings: Standings, without: WithoutJudges) -> str:
     if best != leader:
         lead = f"{best} would lead instead of {leader}"
     elif sorted(after, key=after.__getitem__, reverse=True) == [name for name in before if name in after]:
-        lead = f"{leader} still leads and no model changes place"
+        lead = f"{leader} still leads and no model changes rank"
     else:
-        lead = f"{leader} still leads, others change places"
+        lead = f"{leader} still leads, others change ranks"
     lead += _overlap(standings, without)
     shift = {name: rating - before[name] for name, rating in after.items()}
     most = max(shift, key=lambda name: abs(shift[name]))

@@ -10,7 +10,7 @@ from tiltyard_jobs.results.documents import Funnel
 _REASONS = {
     "Repeat": ("exact repeat", "exact repeats"),
     "Duplicate": ("near duplicate", "near duplicates"),
-    "Difficulty": ("of a difficulty that is not kept",) * 2,
+    "Difficulty": ("left out by curation.difficulty",) * 2,
     "Diversity": ("left out by curation.diversity",) * 2,
     "Ungraded": ("without a grade",) * 2,
     "Secret": ("with a secret",) * 2,

@@ -56,7 +56,7 @@ def given(make_run: MakeRun, lines: list[str], **curation: Any) -> LocalRun:
         ),
         (
             {"difficulty": {"keep": ["Excellent"]}, "lint": "None"},
-            "curate/m2: spec.curation: nothing is left of 3 instructions: 3 of a difficulty that is not kept;"
+            "curate/m2: spec.curation: nothing is left of 3 instructions: 3 left out by curation.difficulty;"
             " add grades to curation.difficulty.keep, or keep all with an empty list",
         ),
     ],

@@ -263,7 +263,8 @@ def test_what_a_marked_judge_does_to_the_leaderboard(tmp_path: Path) -> None:
     assert standings["players"][0]["name"] == "ada"
     (note,) = ran.summary["notes"]
     assert re.match(
-        r"judge kim favours its own family \(by (39|40|41) points of its vote\); without it bob would lead", note
+        r"judge kim favours its own family \(by (39|40|41) percentage points of its vote\); without it bob would lead",
+        note,
     )
     assert f"from {ada:.0f} to {without['ratings']['ada']:.0f} points" in note
     assert bob < ada

@@ -237,7 +237,7 @@ def test_text_has_contrast_on_every_ground(scheme: int) -> None:
 
 def test_the_line_about_the_instructions_is_whole() -> None:
     line = (
-        "2000 mined, 250 used: 792 left out by curation.diversity, 691 of a difficulty that is not kept, 206 near"
+        "2000 mined, 250 used: 792 left out by curation.diversity, 691 left out by curation.difficulty, 206 near"
         " duplicates, 19 Empty, 18 TooShort, 16 NoRequest, 7 AssistantVoice, 1 Truncated; cut off: 45 answers, 12 marks"
     )
     assert f"<p>Instructions: {line}.</p>" in render(sample()._replace(instructions=line))

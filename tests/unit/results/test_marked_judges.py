@@ -55,15 +55,16 @@ def test_what_is_marked_and_what_becomes_of_the_ratings() -> None:
     )
     assert told == (
         "judge eve gives 64% of its votes to the answer shown first; without it ada still leads and no model changes"
-        " place, and no rating changes by a point",
-        "judge fay gives 70% of its votes to the answer shown second and favours shorter answers (by 10 points of its"
-        " vote at three times the length); without it ada still leads, others change places; the largest change is"
-        " bob's, from 1000 to 930 points",
-        "judge gus follows what the others see only by 0.21 and disfavours its own family (by 5 points of its vote);"
-        " without it bob would lead instead of ada; the largest change is ada's, from 1100 to 990 points",
-        "judge hal favours longer answers (by 7 points of its vote at three times the length) and favours its own"
-        " family (by 8 points of its vote); without it no vote is left to rate anybody",
-        "without the 4 marked judges ada still leads and no model changes place; the largest change is cyd's,"
+        " rank, and no rating changes by a point",
+        "judge fay gives 70% of its votes to the answer shown second and favours shorter answers (by 10 percentage"
+        " points of its vote at three times the length); without it ada still leads, others change ranks; the largest"
+        " change is bob's, from 1000 to 930 points",
+        "judge gus follows what the others see only by 0.21 and disfavours its own family (by 5 percentage"
+        " points of its vote); without it bob would lead instead of ada; the largest change is ada's, from 1100"
+        " to 990 points",
+        "judge hal favours longer answers (by 7 percentage points of its vote at three times the length) and favours"
+        " its own family (by 8 percentage points of its vote); without it no vote is left to rate anybody",
+        "without the 4 marked judges ada still leads and no model changes rank; the largest change is cyd's,"
         " from 900 to 865 points",
     )
 
@@ -88,9 +89,9 @@ WIDE: dict[str, Ends] = {"ada": (950.0, 1300.0), "bob": (None, 1100.0), "cyd": (
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (WIDE, WIDE, "no model changes place by rating, but the intervals of all overlap before and after; the"),
-        (WIDE | {"cyd": (800.0, 940.0)}, WIDE, "place by rating, but the intervals of all overlap then; the largest"),
-        (WIDE, WIDE | {"cyd": (800.0, 940.0)}, "no model changes place; the largest"),
+        (WIDE, WIDE, "no model changes rank by rating, but the intervals of all overlap before and after; the"),
+        (WIDE | {"cyd": (800.0, 940.0)}, WIDE, "rank by rating, but the intervals of all overlap then; the largest"),
+        (WIDE, WIDE | {"cyd": (800.0, 940.0)}, "no model changes rank; the largest"),
     ],
 )  # fmt: skip
 def test_a_leader_whose_interval_overlaps_all_others_is_no_news(

@@ -197,7 +197,7 @@ class FilterRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Curating"
 
     stage: Literal["filter"] = "filter"
-    version: int = 8
+    version: int = 9
     source: ArtifactRef
     earlier: tuple[ArtifactRef, ...]
     lint: LintRules = in_key_if_set("Strict")

@@ -168,7 +168,7 @@ class DatasetRecipe(Recipe):
     PHASE: ClassVar[Phase] = "Writing"
 
     stage: Literal["dataset"] = "dataset"
-    version: int = 7
+    version: int = 8
     lineup: Lineup
     sources: tuple[StagedArtifact, ...]
     ratings: ArtifactRef

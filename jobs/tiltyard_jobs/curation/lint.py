@@ -95,7 +95,10 @@ _ASSISTANT_VOICE = re.compile(
     r"|(?:<[a-z]+>\s*)?(?:sure|certainly|of course|absolutely)[,!.]+ (?:here|below|let me|i'd|i would|i can|i'll"
     r"|i will|i appreciate)\b"
     r"(?!(?:'s| is| are) (?:my|our|the (?:code|text|function|program|file|error) (?:i|we|that i))\b)"
+    r"|(?:sure|certainly|of course|absolutely|great|okay|that(?:'s| is) (?:great|fantastic|wonderful|awesome|amazing))"
+    r"[,!.]+ (?:please (?:provide|share|describe|specify|tell|give|send|let me know)|i(?:'m| am) (?:glad|happy))\b"
     r"|(?:(?:hello|hi)[!,.]* )?how (?:can|may) i (?:help|assist) you\b"
+    r"|(?:#[^\n]*\n\s*)?(?:你好|您好)[^\n]{0,20}[！!，,。][^。\n]{0,12}(?:帮助?|协助|效劳|服务)(?:你|您|的)[^。\n]{0,8}[？?]\s*\Z"
     r"|<(?P<tag>answer|response|reply|assistant|solution)>[\s\S]*</(?P=tag)>\s*\Z"
     r")",
     re.IGNORECASE,

@@ -22,6 +22,7 @@ LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter
 LEAST_DEFINITION = 30  # characters: as short, where it names what the question names
 LEAST_ECHO = 0.6  # of a question's words in a sentence that says them again
 LEAST_ECHOED = 4  # words of a question
+LEAST_ANNOUNCED = 10  # lines of a program that is called an example, or else it may show how another one is called
 LEAST_PROGRAM = 2  # lines, of what is not in a fence
 LEAST_OF_ANY = 4  # lines: what is shorter is a program only in a fence, or where it defines or imports something
 LONGEST_LINE = 1000  # characters that are looked at around a label or a question
@@ -56,7 +57,8 @@ def clean(text: str) -> Cleaned:
         if (mark := _mark(body)) is None:
             break
         asked_by, body = body[:mark], body[mark:]
-    cut = _answer_at(body, asked_by)
+    task = of_request.TASK_SAID.match(body)
+    cut = None if task and task["as_answers"] else _answer_at(body, asked_by)
     request = body if cut is None else body[:cut].rstrip(" \t\n#*>-")
     return Cleaned(request, answer=cut is not None, mark=len(body) != len(text))
 
@@ -92,12 +94,14 @@ def _answer_at(text: str, asked_by: str) -> int | None:
     voices = [
         start
         for start, paragraph in _later_paragraphs(text)
-        if (begins_an_answer(paragraph) and not (like.DESCRIBES.match(paragraph) and _is_about_code(text, start)))
+        if (begins_an_answer(paragraph) and not _belongs_to_the_question(paragraph, text, start))
         or _says_that_a_program_is_made(paragraph, text, start)
+        or _announces_what_is_ordered(paragraph, text, start)
         or (mail and mail.end() <= start and like.MAIL.match(paragraph))
     ]
     voices += [match.start() for match in re.finditer(r"\n(?!\n)", text) if _turns(text, match.start())]
     voices += [end for end in islice(_ends_of_questions(text), MOST_PLACES) if _states_below_a_question(text, end)]
+    voices += _programs_handed_out(text)
     programs = _programs(text)
     voices += programs
     if text.startswith("#"):  # an article below a title that asks
@@ -184,6 +188,8 @@ def _turns(text: str, place: int) -> bool:
     ends = bool(before) and bool(
         before[-1] in signs or like.OPTION.match(before) or before.startswith("#") or like.TABLE_ROW.fullmatch(before)
     )
+    if ends and _gives_what_is_asked_about(text[place + 1 :].split("\n", 1)[0], text, place):
+        return False
     if not ends or like.TURNS.match(text, place + 1):
         return ends
     line = text[place + 1 :].split("\n", 1)[0]
@@ -337,6 +343,43 @@ def _says_that_a_program_is_made(paragraph: str, text: str, start: int) -> bool:
     if below is None or below["code"] is None or like.GIVEN_HERE.search(text, 0, start):
         return False
     return bool(like.MADE.search(text, 0, start))
+
+
+def _belongs_to_the_question(paragraph: str, text: str, start: int) -> bool:
+    """Whether a paragraph that begins like an answer is about the program that a user asks about, or gives it."""
+    if like.DESCRIBES.match(paragraph) and _is_about_code(text, start):
+        return True
+    return _gives_what_is_asked_about(paragraph, text, start)
+
+
+def _gives_what_is_asked_about(line: str, text: str, place: int) -> bool:
+    """Whether a line gives a program, of which it is said before that it is given."""
+    return bool(like.GIVES_THE_PROGRAM.match(line) and like.ABOUT_THE_GIVEN.search(text, 0, place))
+
+
+def _announces_what_is_ordered(paragraph: str, text: str, start: int) -> bool:
+    """Whether a paragraph says that it gives what the one before it orders, in the words of the order."""
+    if not like.HERE_IS.match(paragraph):
+        return False
+    order = set(words(text[:start].rsplit("\n\n", 1)[-1]))
+    again = order & set(words(paragraph.split("\n", 1)[0]))
+    return len(again) >= max(LEAST_ECHOED, LEAST_ECHO * len(order))
+
+
+def _programs_handed_out(text: str) -> list[int]:
+    """Where a program is announced that was ordered before, and of which nothing is asked behind it."""
+    found = []
+    for match in islice(like.ANNOUNCES.finditer(text), MOST_PLACES):
+        order, (_, block, *rest) = text[: match.start()], text[match.end() :].split("```", 2)
+        lines = [line for line in block.split("\n")[1:] if line.strip()]
+        least = LEAST_ANNOUNCED if match["what"].lower() == "example" else LEAST_PROGRAM
+        if len(lines) < least or not like.DEFINITION.search("\n".join(lines)) or like.STUB.search(block):
+            continue
+        behind = split_code("".join(rest))[1]
+        asks_of_it = asks(behind) or of_request.FIRST_PERSON.search(behind) or of_request.UNSETTLED.search(behind)
+        if like.WRITES.search(order) and not like.ABOUT_THE_GIVEN.search(order) and not asks_of_it:
+            found.append(match.start())
+    return found
 
 
 def _later_paragraphs(text: str) -> Iterator[tuple[int, str]]:

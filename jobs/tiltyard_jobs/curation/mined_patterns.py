@@ -93,6 +93,7 @@ ANSWER_SAID = re.compile(
     r"(?<=\n)(?:(?:so|therefore|thus|hence),? )?(?:the )?(?:correct |right |expected )?answer (?:is|to (?:this|the"
     r"|your))\b"
     r"|(?<=\n)the (?:sorted|resulting|reversed|converted|translated|rewritten) (?:\w+ ){1,2}(?:is|are)\b"
+    r"|(?<=\n)i(?:'m| am) sorry,? but i (?:can't|cannot|can not|am (?:not able|unable) to) (?:assist|help|provide)\b"
     r"|(?<=\n)[^\n]{0,8}(?:正确)?答案是"
     r"|(?<=[.?!] )here(?:'s| is) (?:how (?:you|to)\b|(?:an?|one) (?:possible|simple|basic|complete|sample"
     r"|working|straightforward|python|java|javascript) (?:[\w-]+ ){0,2}"
@@ -101,6 +102,21 @@ ANSWER_SAID = re.compile(
     r"|输出|数据)(?=[^\n]*[：:。]\s*\n)",
     re.IGNORECASE,
 )
+_PROGRAM = r"(?:code|function|implementation|program|script|solution|class|method|snippet|query|example)"
+# What a model says before a program that it hands out, and a user before one of his own.
+ANNOUNCES = re.compile(
+    r"(?:(?<=[.?!] )|(?<=\n))(?:here(?:'s| is)|below is) (?:the|an?|one|your) (?:[\w+#.-]+ ){0,4}?"
+    rf"(?P<what>{_PROGRAM})s?\b(?![^\n:]{{0,60}}\b(?:i|we|my|our)\b)[^\n]{{0,80}}[:：][ \t]*\n+(?=[ \t]*```)",
+    re.IGNORECASE,
+)
+HERE_IS = re.compile(r"(?:here(?:'s| is| are)|below (?:is|are)|(?:an|one) example)\b", re.IGNORECASE)
+GIVES_THE_PROGRAM = re.compile(
+    rf"(?:here(?:'s| is)|below is) the (?:[\w+#.-]+ ){{0,3}}{_PROGRAM}\s*[:：]", re.IGNORECASE
+)
+ABOUT_THE_GIVEN = re.compile(
+    rf"\b(?:provided|given|following|below|above)\b[^.?!\n]{{0,40}}\b{_PROGRAM}\b", re.IGNORECASE
+)
+"""A question or an order about a program, which then stands below it."""
 OPTION = re.compile(r"[ \t]*(?:\*\*)?([A-E])[).:](?!\S)")
 MADE = re.compile(r"写|实现|生成|创建|書|作成|実装|作っ|작성|구현|만들")
 GIVEN_HERE = re.compile(

@@ -32,7 +32,10 @@ def has_request(text: str) -> bool:
 
 def asks_in_all(text: str) -> bool | None:
     """Whether a text asks, or has the form of an answer; None: neither."""
-    if speaks_as_a_user(text) or like.CHOICE.search(text):
+    if speaks_as_a_user(text) or like.CHOICE.search(text) or like.TASK_NAMED.match(text):
+        return True
+    task = like.TASK_SAID.match(text)
+    if task and not (task["as_answers"] and "```" in text):
         return True
     code, prose = split_code(text)
     begins_with_code = bool(code) and text.lstrip().startswith(code.split("\n")[0].strip())

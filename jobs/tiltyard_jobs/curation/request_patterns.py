@@ -174,6 +174,20 @@ ORDERS_A_THING = re.compile(
     r"|program)\b|\b(?:write|draft|make|compose|translate) (?:it for )?me\b",
     re.IGNORECASE,
 )
+_PROGRAM = r"(?:function|program|script|method|class|application|app|algorithm|query|web ?page|website)"
+TASK_SAID = re.compile(
+    r"\s*(?P<as_answers>to (?:solve|complete|accomplish|tackle|address) (?:this|the)"
+    r" (?:problem|task|challenge|exercise|question), )?(?:i|you|we) (?:need|have|want) to"
+    r" (?:write|create|implement|develop|design|build) (?:an?|the|some|two)\b"
+    rf"[^.?!\n]{{0,60}}?\b{_PROGRAM}s?\b",
+    re.IGNORECASE,
+)
+"""A task in the form of a statement, with which a text begins; an answer may begin so, too."""
+TASK_NAMED = re.compile(
+    rf"\s*to (?:write|create|implement|develop|design) an? (?:[\w-]+ ){{0,3}}{_PROGRAM}\b[^,\n?!]*\.(?:\s|$)",
+    re.IGNORECASE,
+)
+"""A task without its main clause."""
 MAKE_THIS = re.compile(
     r"(?:implement|write|create|develop|build) (?:this|the|an?) (?:[\w-]+ ){0,3}(?:program|function|script|code|class"
     r"|method|query"
@@ -316,7 +330,7 @@ CHOICE = re.compile(
     r"(?:[:：]|(?<!_)_{2,}[.。]?|[(（] {0,8}[)）][.。]?)[ \t]*\n\s*\(?A ?[.)、:：][^\n]*\n\s*\(?B ?[.)、:：]"
 )
 """A sentence that is left open, and the options to end it with."""
-FIRST_PERSON = re.compile(r"\b(?:I|[Mm]y|me)\b|我(?!们)")
+FIRST_PERSON = re.compile(r"\b(?:I(?=['’ ]+[a-z])|[Mm]y|me)\b|我(?!们)")
 # Sentences in English or Chinese, or one in quotation marks, with a full stop at the end.
 STATEMENT = re.compile(
     r"(?!\s*(?:is|are|was|were|do|does|did|has|have|can|could|should|would|will|what|which|who|why|when|where|how|to"

@@ -22,6 +22,7 @@ LEAST_STATEMENT = 120  # characters: what stands below a question and is shorter
 LEAST_DEFINITION = 30  # characters: as short, where it names what the question names
 LEAST_ECHO = 0.6  # of a question's words in a sentence that says them again
 LEAST_ECHOED = 4  # words of a question
+LEAST_TITLE = 6  # characters
 LEAST_ANNOUNCED = 10  # lines of a program that is called an example, or else it may show how another one is called
 LEAST_PROGRAM = 2  # lines, of what is not in a fence
 LEAST_OF_ANY = 4  # lines: what is shorter is a program only in a fence, or where it defines or imports something
@@ -68,7 +69,10 @@ def _mark(text: str) -> int | None:
     if mark := like.ROLE_MARK.match(text) or like.LETTER_MARK.match(text):
         return mark.end()
     mark = like.MODEL_MARK.match(text)
-    return mark.end() if mark and asks(text[mark.end() :].split("\n")[0]) else None
+    if mark is None:
+        return None
+    said = text[mark.end() :]
+    return mark.end() if asks(said.split("\n")[0]) or of_request.CHOICE.search(said) else None
 
 
 def _answer_at(text: str, asked_by: str) -> int | None:
@@ -358,11 +362,15 @@ def _gives_what_is_asked_about(line: str, text: str, place: int) -> bool:
 
 
 def _announces_what_is_ordered(paragraph: str, text: str, start: int) -> bool:
-    """Whether a paragraph says that it gives what the one before it orders, in the words of the order."""
+    """Whether a paragraph says that it gives what the one before it orders, or has the order as its title."""
+    first = paragraph.split("\n", 1)[0]
+    title = like.TITLE_LINE.fullmatch(first)
+    if title is not None and len(title["words"]) >= LEAST_TITLE and not like.PART_OF_A_TASK.match(title["words"]):
+        return title["words"].lower() in text[:start].lower()
     if not like.HERE_IS.match(paragraph):
         return False
     order = set(words(text[:start].rsplit("\n\n", 1)[-1]))
-    again = order & set(words(paragraph.split("\n", 1)[0]))
+    again = order & set(words(first))
     return len(again) >= max(LEAST_ECHOED, LEAST_ECHO * len(order))
 
 

@@ -109,6 +109,8 @@ ANNOUNCES = re.compile(
     rf"(?P<what>{_PROGRAM})s?\b(?![^\n:]{{0,60}}\b(?:i|we|my|our)\b)[^\n]{{0,80}}[:：][ \t]*\n+(?=[ \t]*```)",
     re.IGNORECASE,
 )
+TITLE_LINE = re.compile(r"(?:#+ *)?\*\*(?P<words>[^*\n]+?)[:：]?\*\*[:：]?[ \t]*")
+"""A line that is set in bold: the title of what stands below it."""
 HERE_IS = re.compile(r"(?:here(?:'s| is| are)|below (?:is|are)|(?:an|one) example)\b", re.IGNORECASE)
 GIVES_THE_PROGRAM = re.compile(
     rf"(?:here(?:'s| is)|below is) the (?:[\w+#.-]+ ){{0,3}}{_PROGRAM}\s*[:：]", re.IGNORECASE

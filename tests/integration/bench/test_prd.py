@@ -68,7 +68,7 @@ def test_a_clone_of_prd_gives_what_its_jury_is_worth(tmp_path: Path) -> None:
     # Without Claude, in four of ten pairs, the jury is tied.
     assert "the jury is right in 80.0%" in shown
     right = {words[0]: words[2] for line in shown.splitlines() if (words := line.split())[1:2] == ["right"]}
-    assert right == {model: "100.0" if model == "claude" else "50.0" for model in MODELS}
+    assert right == {model: "100.0%," if model == "claude" else "50.0%," for model in MODELS}
 
 
 def test_a_folder_without_votes_is_refused(tmp_path: Path) -> None:

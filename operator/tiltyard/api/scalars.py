@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
@@ -63,7 +64,26 @@ TextsUri = Annotated[
 Sha256 = Annotated[str, Text("a SHA-256 digest, 64 hex digits", r"[0-9a-f]{64}", 64)]
 BucketUri = Annotated[str, Text("s3://BUCKET or s3://BUCKET/PREFIX", rf"s3://{_BUCKET}(/[^\s?#]*)?", 512)]
 _SERVER = r"https?://([A-Za-z0-9][-.A-Za-z0-9]*|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[^\s?#@]*)?"
-ServerUrl = Annotated[str, Text("an http:// or https:// URL without user, query or fragment", _SERVER, 512)]
+
+
+def _wrong_with_url(url: str) -> str:
+    """What is wrong with an address; empty: it is not known."""
+    scheme, separator, rest = url.partition("://")
+    host = re.split("[/?#]", rest, maxsplit=1)[0]
+    if not separator:
+        return "it begins with http:// or https://"
+    if scheme.lower() in ("http", "https") and scheme != scheme.lower():
+        return f"{scheme}:// is written {scheme.lower()}://"
+    if "@" in host:
+        return "a key belongs in a Secret, see apiKeySecretRef"
+    if "api-version=" in rest:
+        return "Azure takes requests without a version at https://RESOURCE.openai.azure.com/openai/v1"
+    return 'the name of a host has no "_"' if "_" in host else ""
+
+
+ServerUrl = Annotated[
+    str, Text("an http:// or https:// URL without user, query or fragment", _SERVER, 512, wrong=_wrong_with_url)
+]
 ServedFromUri = Annotated[
     str,
     Text(
@@ -79,6 +99,7 @@ EndpointUrl = Annotated[
         "an http:// or https:// URL without user, query or fragment, or kserve://[NAMESPACE/]NAME[?path=/PATH]",
         rf"{_SERVER}|{INFERENCE_SERVICE_SCHEME}({_LABEL}/)?{_LABEL}(\?path=/[^\s?#]*)?",
         512,
+        wrong=_wrong_with_url,
     ),
 ]
 

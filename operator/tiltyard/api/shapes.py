@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, NoReturn
@@ -53,12 +53,14 @@ class Text:
         pattern: without anchors; only what Python and RE2 read alike.
         max_length: in characters.
         min_length: in characters.
+        wrong: what is wrong with a string that does not match, where that is known; else empty.
     """
 
     allowed: str
     pattern: str | None = None
     max_length: int = 253
     min_length: int = 1
+    wrong: Callable[[str], str] | None = None
 
     def check(self, value: object) -> str:
         """The value when it has this shape."""
@@ -67,7 +69,8 @@ class Text:
         if not self.min_length <= len(value) <= self.max_length:
             refuse(f"must be {self.allowed}")
         if self.pattern is not None and re.fullmatch(self.pattern, value, re.ASCII) is None:
-            refuse(f"must be {self.allowed}")
+            wrong = self.wrong(value) if self.wrong is not None else ""
+            refuse(f"must be {self.allowed}{f' ({wrong})' if wrong else ''}")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

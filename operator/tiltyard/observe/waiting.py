@@ -74,9 +74,10 @@ def workers_diagnosis(snapshot: Snapshot, job: JobRecord, now: float) -> Diagnos
     """What keeps a Job from going on. A pod that waits for the room of other shards is left out."""
     if (words := snapshot.refusals.get(job.name)) is not None:
         return Diagnosis(PODS_REFUSED, pods_refused(job.kind.kind, job.name, words))
-    pods = [pod for pod in snapshot.pods_of(job) if pod.phase == "Pending" or _is_ended_by_node(pod)]
-    if any(pod.phase == "Running" for pod in snapshot.pods_of(job)):
-        pods = [pod for pod in pods if not _is_ended_by_node(pod)]
+    its_pods = snapshot.pods_of(job)
+    pods = [pod for pod in its_pods if pod.phase == "Pending"]
+    if all(pod.phase != "Running" for pod in its_pods):
+        pods += [pod for pod in its_pods if _is_ended_by_node(pod) and pod.index not in job.succeeded]
     diagnosis = pods_diagnosis(snapshot, pods, now)
     if diagnosis is not None and diagnosis.reason == UNSCHEDULABLE:
         busy = any(pod.job and pod.phase == "Running" for pod in snapshot.pods.values())

@@ -94,7 +94,7 @@ def test_a_judge_that_goes_by_place_is_told_of_twice(make_run: MakeRun, tmp_path
     told = run.complete().out
     assert "spec.judges[0]: " in told
     assert "judge 'j': it prefers the answer shown first, whatever it is" in told
-    share = re.search(r"judge j gives (\d+) % of its votes to the answer shown first; without it", told)
+    share = re.search(r"judge j gives (\d+)% of its votes to the answer shown first; without it", told)
     assert share is not None, told
     assert int(share[1]) > 90
     again = run.complete().out  # nothing is made again, and it is still so

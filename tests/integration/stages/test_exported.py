@@ -105,7 +105,7 @@ def test_no_file_of_the_users_is_written_over(run: Path, tmp_path: Path) -> None
     assert (out / "sft.csv").read_bytes() == before
     assert command(tmp_path / "nowhere", "--to", "csv", "--out", tmp_path / "new")[0] == 2
     code, _, err = command(run / "data", "--to", "csv", "--out", tmp_path / "new")
-    assert (code, "has no manifest.json" in err) == (2, True)
+    assert (code, "has no complete run" in err) == (2, True)
 
 
 def test_a_damaged_table_leaves_nothing(run: Path, tmp_path: Path) -> None:

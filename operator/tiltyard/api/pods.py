@@ -200,8 +200,8 @@ def own_paths(paths: tuple[str, ...]) -> Rule[HasPod]:
     return Rule(
         f"must not be {' or '.join(paths)}, where these pods have a mount of Tiltyard's or KServe's: use another path",
         check,
-        cel="!has(self.pod) || !has(self.pod.volumeMounts) || !self.pod.volumeMounts.exists(m, m.mountPath in"
-        f" [{', '.join(repr(path + slash) for path in paths for slash in ('', '/'))}])",
+        cel="!has(self.pod) || !has(self.pod.volumeMounts)"
+        f" || !self.pod.volumeMounts.exists(m, m.mountPath.matches('^({'|'.join(paths)})/*$'))",
         field_path=".pod.volumeMounts",
     )
 

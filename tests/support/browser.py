@@ -7,14 +7,18 @@ import base64
 import itertools
 import json
 import os
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+
+from support.vllm_server import STOP_SECONDS, group_members
+from support.waiting import wait_until
 
 VARIABLE = "TILTYARD_BROWSER"
 """Names the program; tests that need one are skipped without it."""
@@ -36,7 +40,8 @@ class Browser:
         self._socket = socket
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._loaded = asyncio.Event()
+        self._loaded: set[str] = set()
+        self._has_loaded = asyncio.Condition()
         self._reading = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -48,8 +53,10 @@ class Browser:
             given = data.get("params", {})
             if data["method"] == "Network.requestWillBeSent":
                 self.requests.append(given["request"]["url"])
-            elif data["method"] == "Page.loadEventFired":
-                self._loaded.set()
+            elif data["method"] == "Page.lifecycleEvent" and given["name"] == "load":
+                async with self._has_loaded:
+                    self._loaded.add(given["loaderId"])
+                    self._has_loaded.notify_all()
             elif data["method"] == "Page.javascriptDialogOpening":
                 self.faults.append(given["message"])
             elif data["method"] == "Runtime.exceptionThrown":
@@ -69,9 +76,9 @@ class Browser:
 
     async def open(self, address: str) -> None:
         """Go to a page, and wait until it is loaded."""
-        self._loaded.clear()
-        await self.call("Page.navigate", url=address)
-        await asyncio.wait_for(self._loaded.wait(), _SECONDS)
+        loader = (await self.call("Page.navigate", url=address))["loaderId"]  # the page before may load late
+        async with asyncio.timeout(_SECONDS), self._has_loaded:
+            await self._has_loaded.wait_for(lambda: loader in self._loaded)
 
     async def enter(self, address: str) -> None:
         """Open the reader by the address that it printed, and wait for the page that this leads to."""
@@ -125,6 +132,16 @@ def _port_in(file: Path) -> str:
     return file.read_text().split()[0]
 
 
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a browser with all of its processes, the command that has started it among them."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(TimeoutError):
+            await asyncio.to_thread(wait_until, lambda: not group_members(process.pid), STOP_SECONDS)
+    await process.wait()
+
+
 @asynccontextmanager
 async def browser() -> AsyncIterator[Browser]:
     """A browser that `VARIABLE` names, with an empty tab."""
@@ -133,8 +150,9 @@ async def browser() -> AsyncIterator[Browser]:
         if os.geteuid() == 0:
             flags.append("--no-sandbox")
         quiet = asyncio.subprocess.DEVNULL
+        # A group of its own: the command may be a script that starts the browser and does not hand signals on.
         process = await asyncio.create_subprocess_exec(
-            os.environ[VARIABLE], *flags, "about:blank", stdout=quiet, stderr=quiet
+            os.environ[VARIABLE], *flags, "about:blank", stdout=quiet, stderr=quiet, start_new_session=True
         )
         try:
             file = Path(folder, "DevToolsActivePort")
@@ -146,8 +164,8 @@ async def browser() -> AsyncIterator[Browser]:
                 tab = Browser(socket)
                 for domain in ("Page", "Runtime", "Network", "Log"):
                     await tab.call(f"{domain}.enable")
+                await tab.call("Page.setLifecycleEventsEnabled", enabled=True)
                 yield tab
                 await tab.close()
         finally:
-            process.terminate()
-            await process.wait()
+            await _end(process)

@@ -115,6 +115,7 @@ class Live:
         self._clock = clock
         self._started = -AGAIN_SECONDS
         self._reading: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[tuple[bytes, bytes]] | None = None
         self._seen = asyncio.Event()
         self._status: Status | None = None
         self._message = ""
@@ -140,7 +141,9 @@ class Live:
             finally:
                 with suppress(ProcessLookupError):
                     process.terminate()
-                await process.communicate()  # its end is seen once its pipes are empty
+                # Its end is seen once its pipes are empty. Whoever cancels meanwhile still waits for it in `close`.
+                self._ending = asyncio.create_task(process.communicate())
+                await asyncio.shield(self._ending)
         except OSError as error:
             self._status, self._message = None, str(error.strerror)
         finally:
@@ -166,6 +169,8 @@ class Live:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
+        if self._ending is not None:
+            await self._ending
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:

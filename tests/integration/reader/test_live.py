@@ -207,6 +207,16 @@ async def test_a_process_that_has_said_something_is_ended(then: str, tmp_path: P
     assert commands_with(str(tmp_path)) == []
 
 
+async def test_a_process_whose_end_is_waited_for_is_gone_when_the_page_is(tmp_path: Path) -> None:
+    # It has said all that it says, and takes a moment to end.
+    lasts = "import signal, os; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.close(1); os.close(2); time.sleep(1)"
+    reader = Live([*says(json.dumps(STATUS), then=lasts), str(tmp_path)])
+    await reader.look()
+    await until(lambda: asyncio.sleep(0, reader._ending is not None))
+    await reader.close()
+    assert commands_with(str(tmp_path)) == []
+
+
 def commands_with(word: str) -> list[bytes]:
     """The command lines of this machine's processes that have a word in them."""
     found = []

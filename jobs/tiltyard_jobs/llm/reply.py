@@ -23,7 +23,7 @@ from tiltyard_jobs.errors import RecordVoidError, VoidReason
 from tiltyard_jobs.llm.server_error import ServerError, server_error_in, server_error_of
 from tiltyard_jobs.llm.thoughts import PAIRS, Pair, Parts, State, answer_token, parts_of_message, split_thought
 from tiltyard_jobs.llm.usage import Usage
-from tiltyard_jobs.prompts.whole import unwrapped
+from tiltyard_jobs.prompts.whole import unwrapped, without_end
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NO_JSON = {b"<": " but a web page", b"data:": " but a stream of events", b"event:": " but a stream of events"}
@@ -212,6 +212,7 @@ def chat_reply_of(
     parts, finish_reason = chat_parts_of(document, pairs=pairs)
     first = _first_token_logprobs(_first_choice(document).get("logprobs"), parts, pairs) if logprobs else None
     parts, finish_reason = _stopped(parts, finish_reason, stop)
+    parts = parts._replace(answer=without_end(parts.answer))
     if first is None or parts.state is not State.NONE:
         require_answer(parts, finish_reason, limit)
     structure = _structure(parts.answer, json_schema, finish_reason) if json_schema is not None else None

@@ -36,11 +36,15 @@ MAX_LENGTH = 500
 ROOM = (
     (r"Insufficient|Too many pods", "add nodes, or lower {part}.resources"),
     (r"node\.kubernetes\.io/|were unschedulable", "see why nodes are not ready, or uncordon them"),
-    (r"untolerated taint(?! \{node\.kubernetes\.io/)", "tolerate the taint by {part}.pod.tolerations"),
+    (r"untolerated taint \{(?!node\.kubernetes\.io/)", "tolerate the taint by {part}.pod.tolerations"),
+    # Newer schedulers do not say which taint; a node that is not ready has one, too.
+    (r"untolerated taint\(s\)", "see the taints in `kubectl describe nodes`: tolerate them by {part}.pod.tolerations,"
+     " or have the nodes made ready"),
     (r"(?<!volume )node affinity|selector|topology spread", "label nodes as {part}.pod requires, or change it"),
+    (r"pods? (anti-)?affinity|pods anti-affinity", "change {part}.pod.affinity, or see to the pods that it is about"),
     (r"(?i)persistent ?volume|volume node", "check the volume claim that it mounts"),
     (r"(?i)resource ?claim|allocate all claims", "check the resource claims of {part}.pod.resourceClaims"),
-)
+)  # fmt: skip
 
 # What to do about each thing for which a node does not start a pod.
 ON_NODE = (
@@ -122,12 +126,20 @@ def diagnose(pod: Mapping[str, Any]) -> Diagnosis | None:
     unseen = not any(condition["type"] == "PodScheduled" for condition in status.get("conditions", ()))
     if unseen and "schedulerName" in spec and "nodeName" not in spec and status.get("phase") == "Pending":
         scheduler = spec["schedulerName"]
-        check = "check that it is running"
-        if claims := ", ".join(claim["name"] for claim in spec.get("resourceClaims", ())):
-            # A scheduler says nothing of a pod whose claims are not there yet.
-            check += f", and that what {_part(pod)}.pod.resourceClaims names is there ({claims})"
+        check = ", and ".join(("check that it is running", *_unheard(pod)))
         return Diagnosis(UNSCHEDULABLE, f"pod {name} waits for the scheduler {scheduler}: {check}")
     return None
+
+
+def _unheard(pod: Mapping[str, Any]) -> Iterator[str]:
+    """What else to check for a pod of which a scheduler says nothing: claims for which it waits in silence."""
+    spec = pod["spec"]
+    if claims := ", ".join(claim["name"] for claim in spec.get("resourceClaims", ())):
+        yield f"that what {_part(pod)}.pod.resourceClaims names is there ({claims})"
+    mounted = (volume.get("persistentVolumeClaim") for volume in spec.get("volumes", ()))
+    if claims := ", ".join(claim["claimName"] for claim in mounted if claim):
+        # The volume of a class with WaitForFirstConsumer is made once a node is chosen; the pod has none until then.
+        yield f"that the volume claims that the pod mounts get a volume ({claims}): `kubectl describe pvc` says more"
 
 
 def _unplaced(pod: Mapping[str, Any]) -> Diagnosis | None:

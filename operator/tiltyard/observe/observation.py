@@ -39,7 +39,7 @@ from tiltyard.render.cluster import ClusterSettings
 from tiltyard.render.jobs import PREFLIGHT
 from tiltyard.status.conditions import FAILED, RECONCILING, find_true
 from tiltyard.status.held import time_up
-from tiltyard_jobs.contracts.exit_codes import FINAL
+from tiltyard_jobs.contracts.exit_codes import FINAL, ExitCode
 from tiltyard_jobs.contracts.summary import Summary
 
 AGAIN_SECONDS = 15.0  # between two looks at what nothing tells of: refusals, autoscalers, queues, others' room
@@ -141,7 +141,7 @@ def _preflight(
         phase = PreflightPhase.ACTIVE if may_still_report(job, now) else PreflightPhase.PENDING
         return phase, "", None, {}, nothing
     if job.terminal:
-        told = (summary.message for summary in reversed(summaries) if summary.message)
+        told = (summary.message for summary in reversed(summaries) if _says_why(summary))
         words = next(told, None) or _why_failed(snapshot, job)
         return PreflightPhase.FAILED, words, None, {}, nothing
     if (over := time_is_up(snapshot, job)) is not None:
@@ -160,7 +160,7 @@ def _job(snapshot: Snapshot, job: JobRecord, now: float) -> JobSeen:
     if job.terminal or is_final:
         # Others may have failed for want of the one that had a reason.
         ended.sort(key=lambda one: one[0].exit_code in FINAL)
-        words = [_with_log(summary.message, pod) for summary, pod in ended if summary.exit_code and summary.message]
+        words = [_with_log(summary.message, pod) for summary, pod in ended if _says_why(summary)]
         failed = max(1, job.failed)
         return JobSeen(JobPhase.FAILED, job.version, 0, failed, words[-1] if words else _why_failed(snapshot, job))
     if job.suspended and not job.queued:
@@ -171,6 +171,11 @@ def _job(snapshot: Snapshot, job: JobRecord, now: float) -> JobSeen:
     if diagnosis is not None and _is_final(snapshot, job, diagnosis, now):
         return JobSeen(JobPhase.FAILED, job.version, job.active, 1, diagnosis.message)
     return JobSeen(JobPhase.ACTIVE, job.version, job.active, wait=_jobs_wait(snapshot, job, diagnosis, now))
+
+
+def _says_why(summary: Summary) -> bool:
+    """Whether a worker says why it failed. One that was asked to end does not know: its node does (`_why_failed`)."""
+    return bool(summary.message) and summary.exit_code not in (ExitCode.COMPLETE, ExitCode.STOPPED)
 
 
 def _why_failed(snapshot: Snapshot, job: JobRecord) -> str:

@@ -76,9 +76,13 @@ def workers_diagnosis(snapshot: Snapshot, job: JobRecord, now: float) -> Diagnos
         return Diagnosis(PODS_REFUSED, pods_refused(job.kind.kind, job.name, words))
     its_pods = snapshot.pods_of(job)
     pods = [pod for pod in its_pods if pod.phase == "Pending"]
-    if all(pod.phase != "Running" for pod in its_pods):
-        pods += [pod for pod in its_pods if _is_ended_by_node(pod) and pod.index not in job.succeeded]
+    ended = [pod for pod in its_pods if _is_ended_by_node(pod) and pod.index not in job.succeeded]
+    again = len(ended) - len({pod.index for pod in ended})
+    if again or all(pod.phase != "Running" for pod in its_pods):
+        pods += ended
     diagnosis = pods_diagnosis(snapshot, pods, now)
+    if again and diagnosis is not None and diagnosis.reason == ENDED_BY_NODE:
+        return diagnosis._replace(message=f"{diagnosis.message} ({len(ended)} pods of this Job have ended so)")
     if diagnosis is not None and diagnosis.reason == UNSCHEDULABLE:
         busy = any(pod.job and pod.phase == "Running" for pod in snapshot.pods.values())
         return None if busy else diagnosis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -88,16 +89,39 @@ NO_NODE: dict[str, tuple[dict[str, Any], str]] = {
         {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "unbound"}}]},
         "check the volume claim that it mounts",
     ),
-}
+    # The scheduler says nothing of a claim whose volume is made once the node is known, and waits.
+    "late": (
+        {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "late"}}]},
+        "check that it is running, and that the volume claims that the pod mounts get a volume (late): `kubectl"
+        " describe pvc` says more",
+    ),
+    "apart": (
+        {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+            {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "nowhere"}}}]}}},
+        "change jobs.pod.affinity, or see to the pods that it is about",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def late(plane: ControlPlane) -> Iterator[str]:
+    """The name of a class of storage that makes volumes once the node is known, and whose provisioner is away."""
+    path = "/apis/storage.k8s.io/v1/storageclasses"
+    body = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "late"},
+            "provisioner": "example.org/away", "volumeBindingMode": "WaitForFirstConsumer"}  # fmt: skip
+    plane.request("POST", path, body)
+    yield "late"
+    plane.request("DELETE", f"{path}/late")
 
 
 @pytest.mark.parametrize("scheduler", [{}], indirect=True)
-async def test_what_keeps_a_pod_from_every_node_is_told(arena: Arena, scheduler: None) -> None:
+async def test_what_keeps_a_pod_from_every_node_is_told(arena: Arena, scheduler: None, late: str) -> None:
     arena.player.binds = False
-    claim = {"accessModes": ["ReadWriteOnce"], "storageClassName": "nowhere",
-             "resources": {"requests": {"storage": "1Gi"}}}  # fmt: skip
-    meta = {"name": "unbound", "namespace": arena.namespace}
-    await arena.kube.create(CLAIMS, {"apiVersion": "v1", "kind": CLAIMS.kind, "metadata": meta, "spec": claim})
+    for name, storage_class in (("unbound", "nowhere"), ("late", late)):
+        claim = {"accessModes": ["ReadWriteOnce"], "storageClassName": storage_class,
+                 "resources": {"requests": {"storage": "1Gi"}}}  # fmt: skip
+        meta = {"name": name, "namespace": arena.namespace}
+        await arena.kube.create(CLAIMS, {"apiVersion": "v1", "kind": CLAIMS.kind, "metadata": meta, "spec": claim})
     for name, (pod, _) in NO_NODE.items():
         document = arena.manifest(2, **{**SMALL, "jobs": {**SMALL["jobs"], "pod": pod}}, name=name)
         document["spec"]["output"]["s3"]["uri"] += f"/{name}"
@@ -111,6 +135,25 @@ async def test_what_keeps_a_pod_from_every_node_is_told(arena: Arena, scheduler:
         told = await arena.wait(partial(waits_with, words), name, TOLD_SECONDS)
         assert condition(told, "Waiting")["reason"] == "Unschedulable"
         assert condition(told, "Waiting")["message"].startswith(f"preflight: pod {name}-preflight-")
+
+
+@pytest.mark.parametrize("scheduler", [{}], indirect=True)
+async def test_a_taint_that_keeps_pods_from_every_node_is_told(
+    arena: Arena, plane: ControlPlane, scheduler: None
+) -> None:
+    arena.player.binds = False
+    path = NODES.path(None, NODE)
+    taints = [{"key": "example.org/team", "value": "other", "effect": "NoSchedule"}]
+    there = plane.request("GET", path)
+    plane.request("PUT", path, {**there, "spec": {**there["spec"], "taints": taints}})
+    await arena.apply(arena.manifest(2, **SMALL))
+    words = (
+        "untolerated taint(s); it starts automatically once it fits a node: see the taints in `kubectl describe nodes`"
+    )
+    told = await arena.wait(partial(waits_with, words), "test", TOLD_SECONDS)
+    assert "jobs.pod.tolerations, or have the nodes made ready" in condition(told, "Waiting")["message"]
+    plane.request("PUT", path, {**plane.request("GET", path), "spec": {**there["spec"], "taints": []}})
+    await arena.wait_for_phase("Complete", limit=120)
 
 
 def waits_with(words: str, tournament: Any) -> bool:

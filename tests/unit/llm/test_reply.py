@@ -53,6 +53,14 @@ def test_a_completion_is_read() -> None:
     assert completion_of(document, Usage(1)) == (" hi", "length", Usage(1), None)
 
 
+def test_an_answer_ends_before_the_token_that_ends_a_turn() -> None:
+    assert chat_reply_of(chat_document("Use a heap.<|im_end|>\n"), Usage()).answer == "Use a heap."
+    assert chat_reply_of(chat_document("<think>Hm.</think>4<|im_end|>"), Usage()).answer == "4"
+    assert reason_of(chat_document("<|im_end|>")) is VoidReason.EMPTY
+    reply = chat_reply_of(chat_document('{"winner": "1"}<|im_end|>'), Usage(), json_schema=SCHEMA)
+    assert reply.structure == {"winner": "1"}
+
+
 def test_half_of_a_character_is_named() -> None:
     with pytest.raises(RecordVoidError, match="the reply is not JSON: it has half of a character"):
         document_of(b'{"choices": [{"text": "half \\ud83d of it"}]}')

@@ -100,6 +100,16 @@ def test_a_container_that_came_back_is_no_trouble() -> None:
             "node: see why nodes are not ready, or uncordon them, and tolerate the taint by jobs.pod.tolerations",
         ),
         (
+            no_node("0/1 nodes are available: 1 node(s) had untolerated taint(s).", MODEL, "m"),
+            "Unschedulable",
+            "node: see the taints in `kubectl describe nodes`: tolerate them by serving.pod.tolerations, or have the",
+        ),
+        (
+            no_node("0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules.", MODEL, "m"),
+            "Unschedulable",
+            "node: change serving.pod.affinity, or see to the pods that it is about",
+        ),
+        (
             no_node("0/2 nodes are available: 2 cannot allocate all claims.", MODEL, "m"),
             "Unschedulable",
             "node: check the resource claims of serving.pod.resourceClaims",
@@ -246,6 +256,9 @@ def test_a_pod_that_no_scheduler_has_looked_at_waits_for_it() -> None:
     assert diagnose(document) == (UNSCHEDULABLE, "pod p waits for the scheduler gang: check that it is running")
     document["spec"]["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": "nowhere"}]
     words = "check that it is running, and that what jobs.pod.resourceClaims names is there (gpu)"
+    assert diagnose(document) == (UNSCHEDULABLE, f"pod p waits for the scheduler gang: {words}")
+    document["spec"]["volumes"] = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}, {"name": "e"}]
+    words += ", and that the volume claims that the pod mounts get a volume (data): `kubectl describe pvc` says more"
     assert diagnose(document) == (UNSCHEDULABLE, f"pod p waits for the scheduler gang: {words}")
     document["spec"]["nodeName"] = "n"
     assert diagnose(document) is None

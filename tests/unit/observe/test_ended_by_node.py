@@ -39,6 +39,12 @@ def cluster() -> Cluster:
             "container worker ran out of memory and was killed: raise its memory limit (jobs.resources)",
         ),
         (EVICTED, "was ended by its node: Evicted: The node was low on resource: memory; request as much memory as it"),
+        (
+            # Its node asked it to end first, and it did.
+            {**EVICTED, "containerStatuses": [{"name": "worker", "state": {"terminated": {
+                "exitCode": 143, "message": '{"exitCode": 143, "message": "Stopped; the work so far is kept."}'}}}]},
+            "was ended by its node: Evicted: The node was low on resource: memory; request as much memory as it",
+        ),
     ],
 )  # fmt: skip
 def test_a_job_whose_pods_could_not_say_why_has_failed_as_they_ended(
@@ -63,6 +69,20 @@ def test_a_worker_that_its_node_evicts_is_told_until_another_one_runs(cluster: C
     another = cluster.worker_pod(job, phase="Running")
     assert seen(cluster).jobs["mine/m1"].wait is None
     another["status"]["phase"] = "Succeeded"
+    job["status"] = {"completedIndexes": "0"}
+    assert seen(cluster).jobs["mine/m1"].wait is None
+
+
+def test_a_worker_that_its_node_evicts_again_and_again_is_told_and_counted_while_the_next_one_runs(
+    cluster: Cluster,
+) -> None:
+    job = cluster.job("mine/m1")
+    cluster.worker_pod(job, **EVICTED)
+    cluster.worker_pod(job, **EVICTED)
+    cluster.worker_pod(job, phase="Running")
+    wait = seen(cluster).jobs["mine/m1"].wait
+    assert wait is not None
+    assert wait.message.endswith("(2 pods of this Job have ended so)")
     job["status"] = {"completedIndexes": "0"}
     assert seen(cluster).jobs["mine/m1"].wait is None
 

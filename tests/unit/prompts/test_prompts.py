@@ -20,6 +20,7 @@ from tiltyard_jobs.prompts.fence import fence
 from tiltyard_jobs.prompts.grade import grade_messages, parse_grade
 from tiltyard_jobs.prompts.judge import CRITERIA, JudgePrompt
 from tiltyard_jobs.prompts.verdicts import VERDICT_METHODS, parse_choice, parse_logprobs
+from tiltyard_jobs.prompts.whole import without_end
 from tiltyard_jobs.sim.fences import fenced_parts
 
 PROMPT = JudgePrompt(CRITERIA["code-v1"], "Choice", salt="0/abc")
@@ -138,6 +139,8 @@ CHOICES = [
     ('{"winner": " Tie\\n"}', 0.5),
     ('{"reason": "Equal.", "winner": "TIE"}', 0.5),
     ('\ufeff{"winner": "1"}', 1.0),
+    ('{"winner": "1"}<|im_end|>', 1.0),
+    ('```json\n{"winner": "1"}\n```\n<end_of_turn>\n<eos>', 1.0),
     ('```json\n{"winner": "2"}\n```', 0.0),
     ('\n```\n{"winner": "2"}```\n', 0.0),
     ('~~~~ json\n\n{"reason": "```", "winner": "1"}\n~~~~', 1.0),
@@ -213,3 +216,20 @@ def test_the_operator_knows_each_method_as_the_worker_does() -> None:
     for name, facts in verdicts.VERDICT_METHODS.items():
         assert facts.needs_logprobs == (VERDICT_METHODS[name].top_logprobs is not None)
         assert 1 <= facts.tokens <= VERDICT_METHODS[name].enough
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("4<|im_end|>", "4"),
+        ("4\n<|eot_id|>\n", "4"),
+        ("4</s>", "4"),
+        ("Use <s>this</s>", "Use <s>this</s>"),
+        ("<|im_end|> ends a turn.", "<|im_end|> ends a turn."),
+        ("It is `<|im_end|>`", "It is `<|im_end|>`"),
+        ("<|im_end|>", ""),
+        ("4 " * 4000 + "<|end|>", "4 " * 3999 + "4"),
+    ],
+)
+def test_the_token_that_ends_a_turn_is_no_part_of_a_reply(reply: str, text: str) -> None:
+    assert without_end(reply) == text

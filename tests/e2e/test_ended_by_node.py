@@ -22,7 +22,7 @@ def document(resources: dict[str, Any]) -> Any:
     """A manifest whose workers take half a minute for each shard."""
     made = manifest(2, **{**SMALL, "jobs": {**SMALL["jobs"], "resources": resources}})
     for player in [*made["spec"]["competitors"], *made["spec"]["judges"]]:
-        player["serving"] = {"args": ["--latency-ms=10000"]}
+        player["serving"] = {"args": ["--latency-ms=3000"]}
     return made
 
 
@@ -38,11 +38,10 @@ async def test_a_worker_that_runs_out_of_memory(arena: Arena) -> None:
     memory = {"cpu": "100m", "memory": "24Mi"}
     await arena.apply(document({"requests": memory, "limits": {"memory": "24Mi"}}))
     words = "container worker ran out of memory and was killed: raise its memory limit (jobs.resources)"
-    await arena.wait("test", says("Ready", words), 120)
-    ends = [one["state"]["terminated"] for pod in workers(arena) for one in pod["status"]["containerStatuses"]]
-    assert ends[0]["reason"] == "OOMKilled"
-    assert seconds_since(min(end["finishedAt"] for end in ends)) <= 30
     failed = await arena.wait("test", says("Failed", words), 240)
+    ends = [one["state"]["terminated"] for pod in workers(arena) for one in pod["status"]["containerStatuses"]]
+    assert {end["reason"] for end in ends} == {"OOMKilled"}
+    assert seconds_since(max(end["finishedAt"] for end in ends)) <= 30  # the last of some tries
     assert condition(failed, "Failed")["status"] == "True"
     kubectl("-n", arena.namespace, "delete", "tournament", "test")
 
@@ -69,6 +68,9 @@ async def test_a_worker_that_its_node_evicts(arena: Arena) -> None:
 @pytest.fixture
 def nowhere(arena: Arena) -> Iterator[str]:
     """A runtime of which no registry has the image."""
+    # What KServe puts into such a pod is not what the namespace wants of pods.
+    label = "pod-security.kubernetes.io/enforce=privileged"
+    kubectl("label", "--overwrite", "namespace", arena.namespace, label)
     container = {"name": "kserve-container", "image": "registry.invalid/nowhere:1", "args": ["{{.Name}}"]}
     body = {
         "apiVersion": "serving.kserve.io/v1alpha1",
@@ -82,9 +84,9 @@ def nowhere(arena: Arena) -> Iterator[str]:
 
 
 async def test_a_model_whose_image_no_registry_has(arena: Arena, nowhere: str) -> None:
-    made = document(REQUESTS)
+    made = document({"requests": REQUESTS})
     for player in made["spec"]["competitors"]:
-        player["model"] = {"uri": "hf://org/model"}
+        player["model"] = {"uri": f"hf://org/{player['name']}"}
         player["serving"] = {"runtime": nowhere}
     await arena.apply(made)
     words = "cannot pull registry.invalid/nowhere:1"

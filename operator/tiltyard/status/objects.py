@@ -13,7 +13,7 @@ from tiltyard.api import TournamentStatus
 from tiltyard.status.events import Event
 
 REPORTER = "tiltyard.dev/operator"
-MAX_NOTE = 1024  # characters of an event's note
+MAX_NOTE = 1024  # bytes of an event's note: the API server refuses a longer one, and calls them characters
 
 
 def status_of(tournament: Mapping[str, Any]) -> TournamentStatus:
@@ -44,7 +44,6 @@ def event_object(tournament: Mapping[str, Any], event: Event, moment: datetime) 
         moment: when, in UTC.
     """
     meta = tournament["metadata"]
-    note = event.message if len(event.message) < MAX_NOTE else f"{event.message[: MAX_NOTE - 2]}…"
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
@@ -55,7 +54,7 @@ def event_object(tournament: Mapping[str, Any], event: Event, moment: datetime) 
         "action": "Reconcile",
         "reason": event.reason,
         "type": "Warning" if event.warning else "Normal",
-        "note": note,
+        "note": _note(event.message),
         "regarding": {
             "apiVersion": tournament["apiVersion"],
             "kind": tournament["kind"],
@@ -64,3 +63,11 @@ def event_object(tournament: Mapping[str, Any], event: Event, moment: datetime) 
             "uid": meta["uid"],
         },
     }
+
+
+def _note(message: str) -> str:
+    """A message as an event takes it: its end is in the status' conditions."""
+    data = message.encode()
+    if len(data) <= MAX_NOTE:
+        return message
+    return data[: MAX_NOTE - len("…".encode())].decode(errors="ignore") + "…"

@@ -10,7 +10,9 @@ import pytest
 
 from support.arena import KEY, SMALL, TOLD_SECONDS, Arena, bundles, condition
 from support.waiting import until
-from tiltyard.observe.kinds import JOBS, PODS, SERVICES, Kind
+from tiltyard.observe.kinds import EVENTS, JOBS, PODS, SERVICES, Kind
+from tiltyard.status.events import Event
+from tiltyard.status.objects import event_object
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.timeout(240)]
 
@@ -148,6 +150,15 @@ async def test_a_worker_image_that_is_not_there(arena: Arena) -> None:
     await arena.apply(arena.manifest(2, serving={"startupDeadlineSeconds": 4}, **SMALL))
     failed = await arena.wait_for_phase("Failed")
     assert "cannot pull tiltyard/worker" in condition(failed, "Failed")["message"]
+
+
+@pytest.mark.parametrize("message", ["x" * 5000, "é" * 5000])
+async def test_the_api_server_takes_an_event_of_a_long_message(arena: Arena, message: str) -> None:
+    await arena.apply(arena.manifest(2, **SMALL, suspend=True))
+    event = event_object(await arena.get(), Event("Refused", message), datetime.now(UTC))
+    note = (await arena.kube.create(EVENTS, event))["note"]
+    assert note.endswith("…")
+    assert len(note.encode()) >= 1020
 
 
 async def test_a_manifest_that_this_release_cannot_run(arena: Arena) -> None:

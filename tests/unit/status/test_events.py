@@ -115,10 +115,17 @@ def test_reasons_are_camel_case_words_and_differ() -> None:
     assert set(events.ON_CONDITION.values()) | set(events.ON_WAIT.values()) < set(reasons) == set(events.EVENTS)
 
 
-def test_a_long_note_is_cut() -> None:
+@pytest.mark.parametrize("message", ["x" * 5000, "x" * 1024, "é" * 600, "x" + "é" * 600, "四" * 342])
+def test_a_note_is_as_long_as_the_api_server_takes(message: str) -> None:
+    tournament = {"apiVersion": "a/v1", "kind": "K", "metadata": {"name": "n", "namespace": "s", "uid": "u"}}
+    note = event_object(tournament, Event("Queued", message), NOW)["note"]
+    assert 1020 <= len(note.encode()) <= 1024
+    assert note == message or note.endswith("…")
+
+
+def test_an_event_is_a_warning_where_something_is_wrong() -> None:
     tournament = {"apiVersion": "a/v1", "kind": "K", "metadata": {"name": "n" * 63, "namespace": "s", "uid": "u"}}
-    body = event_object(tournament, Event("Queued", "x" * 5000), NOW)
-    assert len(body["note"]) <= 1024
+    body = event_object(tournament, Event("Queued", "x"), NOW)
     assert body["eventTime"] == "2026-01-01T00:00:00.000000Z"
     assert body["type"] == "Normal"
     assert event_object(tournament, Event("Failed", "x"), NOW)["type"] == "Warning"

@@ -59,6 +59,15 @@ BY_NODE = (
     (r"OutOf|UnexpectedAdmission|Allocate failed", "see what `kubectl describe node` says of what it can give"),
 )
 
+# What to do about each thing for which an image is not pulled.
+ON_PULL = (
+    (r"toomanyrequests|429|rate limit", "the registry limits how much is pulled: use a pull secret, or a mirror"),
+    (r"x509|certificate", "the node does not trust the registry's certificate: add its authority to the node"),
+    (r"no such host|i/o timeout|refused|unreachable|no route|Client\.Timeout|handshake|deadline exceeded",
+     "the node does not reach the registry: see to its network, or use an image of a registry that it reaches"),
+    (r"no space left", "the node's disk is full: remove images that nobody uses, or use another node"),
+)  # fmt: skip
+
 # What to do about each reason for which a container is not created.
 ON_CONTAINER = (
     (r"couldn't find key|references non-existent .*key", "add the key, or change the manifest's field that names it"),
@@ -218,7 +227,7 @@ def _diagnose_container(document: Mapping[str, Any], container: Mapping[str, Any
     reason, words = waiting.get("reason", ""), shorten(waiting.get("message", ""))
     if reason in IMAGE_REASONS:
         image = container.get("image", "its image")
-        advice = _advice(NOT_RUN, words, document) or "check its name and pull secrets"
+        advice = _advice((*NOT_RUN, *ON_PULL), words, document) or "check its name and pull secrets"
         return Diagnosis(IMAGE_PULL, f"pod {pod} cannot pull {image}: {words or reason}; {advice}")
     if reason in CONFIG_REASONS:
         advice = _advice((*NOT_RUN, *ON_CONTAINER), words, document) or "`kubectl describe pod` says more"

@@ -49,6 +49,21 @@ def test_a_container_that_came_back_is_no_trouble() -> None:
     assert diagnose(container(state={"running": {}}, ready=True, lastState=last, restartCount=1)) is None
 
 
+BACK_OFF = 'Back-off pulling image "img:1": ErrImagePull: failed to resolve reference "img:1":'
+# As containerd says it.
+PULLS = (
+    ("dial tcp: lookup r.example on 10.0.0.1:53: no such host", "the node does not reach the registry: see to its"),
+    ("dial tcp: lookup r.example on 10.0.0.1:53: read udp 10.0.0.2:7->10.0.0.1:53: i/o timeout", "the node does not"),
+    ("dial tcp [::1]:1: connect: connection refused", "the node does not reach the registry: see to its network"),
+    ("tls: failed to verify certificate: x509: certificate signed by unknown authority", "the node does not trust"),
+    ("pull access denied, repository does not exist or may require authorization", "check its name and pull secrets"),
+    ("unexpected status from HEAD request: 401 Unauthorized", "check its name and pull secrets"),
+    ("r.example/img:1: not found", "check its name and pull secrets"),
+    ("429 Too Many Requests - toomanyrequests: You have reached your pull rate limit", "the registry limits how much"),
+    ("write /var/lib/containerd/x: no space left on device", "the node's disk is full"),
+)
+
+
 @pytest.mark.parametrize(
     ("document", "reason", "words"),
     [
@@ -124,6 +139,14 @@ def test_a_container_that_came_back_is_no_trouble() -> None:
             container(state={"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}}),
             "ImagePull",
             "pod p cannot pull img:1: manifest unknown; check its name and pull secrets",
+        ),
+        *(
+            (
+                container(state={"waiting": {"reason": "ImagePullBackOff", "message": f"{BACK_OFF} {words}"}}),
+                "ImagePull",
+                f"pod p cannot pull img:1: {BACK_OFF} {words}; {advice}",
+            )
+            for words, advice in PULLS
         ),
         (
             container(state={"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "x" not found'}}),

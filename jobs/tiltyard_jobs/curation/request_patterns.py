@@ -268,14 +268,16 @@ IMPERATIVE = (
     r"|проверь|сделай|реши|докажи|нарисуй|преобразуй|замени|добавь|удали|назови|построй|разработай|сгенерируй|напиши"
     r"|создай)(?:те)?)\b"
 )
+# Where a sentence begins. A name behind a dot ("torch.load") is in the middle of one.
+_BREAK = r"(?:[!?:;\n]\s{0,4}|\.(?:\s{1,4}|(?=(?-i:[A-Z]))))"
 ORDERS = re.compile(
-    rf"(?:^|[.!?:;\n]\s{{0,4}}|\d[.)]\s+|[*#>%]\s*|-\s+)(?:(?:first|then|now|next|finally|also|in \w+|(?:using|with"
+    rf"(?:^|{_BREAK}|\d[.)]\s+|[*#>%]\s*|-\s+)(?:(?:first|then|now|next|finally|also|in \w+|(?:using|with"
     rf"|without) [\w ]+"
     rf"|given [^,.\n]{{1,80}}|for (?:each|every) [^,.\n]{{1,60}}?),? )?(?:please |kindly |now |then |also )?(?:{VERBS})"
     r"\b(?!\s*[=(.;,])"
-    r"|(?:^|[.!?:;\n]\s{0,4})[^.!?:;,\n]{2,80}, (?:please |then )?(?:write|create|implement|explain|find|design|list"
+    rf"|(?:^|{_BREAK})[^.!?:;,\n]{{2,80}}, (?:please |then )?(?:write|create|implement|explain|find|design|list"
     r"|describe|generate|build|develop|compare|suggest|translate|summari[sz]e|solve|calculate|determine)\b"
-    r"|(?:^|[.!?:;\n]\s{0,4})(?:on|at|once|based|from|after|before|by|inside|within|until|unless"
+    rf"|(?:^|{_BREAK})(?:on|at|once|based|from|after|before|by|inside|within|until|unless"
     r"|under) [^.!?:;,\n]{2,80}, "
     rf"(?:{VERBS})\b(?!\s*[=(.;,])"
     r"|, (?:please |then )?(?:find|calculate|compute|determine|evaluate|solve|prove|show|state|identify|write|explain)"
@@ -286,7 +288,7 @@ ORDERS = re.compile(
     r"|\bi(?:'m| am)? ?(?:need|want|trying|try|wonder|wondering|looking|getting|stuck|struggling|having"
     r"|have(?! no\b)|get|cannot"
     r"|can't|don't|tried|wrote|keep)\b"
-    rf"|(?:^|[.!?:;\n]\s{{0,4}}){IMPERATIVE}|\b(?:berechnen|implementieren|sortieren|programmieren|übersetzen"
+    rf"|(?:^|{_BREAK}){IMPERATIVE}|\b(?:berechnen|implementieren|sortieren|programmieren|übersetzen"
     rf"|erklären)\b"
     r"|什么|为什么|要求[:：]"
     r"|(?:^|[。！？；：:，,.\n]\s{0,4}|\d[.、]\s*|[#>*-] *)(?:现在|然后|再|并)?"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tiltyard.api import RecordCounts, VoidCount
 from tiltyard.api.shapes import MAX_COUNT
 from tiltyard.plan.graph import Bundle, Graph
-from tiltyard.plan.observed import Observed, ShardSeen
+from tiltyard.plan.observed import Observed, PreflightPhase, ShardSeen
 
 VOID_REASONS = 32  # as many as the status may hold
 SHARE = "share"
@@ -92,7 +92,10 @@ def records_of(bundles: Iterable[Bundle], observed: Observed, told: AtWork) -> R
     if not bundles:
         return None
     made = sum(observed.records.get(stage, 0) for stage in {bundle.stage for bundle in bundles})
-    total = made + told.total + _not_begun(bundles, observed, told)
+    left = _not_begun(bundles, observed, told)
+    # Until preflight has passed nobody knows which parts are there: what is made is among those that are left.
+    known = observed.preflight is PreflightPhase.PASSED
+    total = told.total + (made + left if known else max(made, left))
     return RecordCounts(total=whole(total), done=whole(made + told.done))
 
 

@@ -71,6 +71,14 @@ def test_before_anything_has_begun_the_most_is_told() -> None:
     assert [one.name for one in status.stages if one.records is None] == ["Rating", "Writing"]
 
 
+def test_until_preflight_has_passed_what_is_made_counts_once() -> None:
+    # The ledgers of an earlier run are read before it is known which parts are there.
+    before = Observed(PreflightPhase.ACTIVE, records={"mine": 200})
+    assert records(status_of(before)) == (200, 300)
+    more = Observed(PreflightPhase.ACTIVE, records={"mine": 400})
+    assert records(status_of(more)) == (400, 400)
+
+
 def test_a_shard_at_work_counts_with_its_own_total() -> None:
     status = status_of(passed(jobs=at_work(done=30, total=90, voids={"Empty": 2, "Truncated": 3})))
     assert records(status) == (30, 290)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.controlplane import ADMIN_TOKEN, ControlPlane
-from support.fuzzed_manifests import fuzzed, without_nulls, without_points
+from support.fuzzed_manifests import Fuzzed, fuzzed, without_nulls, without_points
 from tiltyard.api import ManifestError, Problem, load_tournament, problems_on_cluster
 
 PYTHON_ALONE = (
@@ -19,6 +19,15 @@ PYTHON_ALONE = (
     "must fit into spec.serving.budget",
     "must differ from every other",  # in what extraBody holds, and in arguments that change replies
     "must not be here, since Tiltyard sets it",  # in extraBody, which the CRD leaves open
+    "must be a whole number",  # with an exponent or a larger unit; CEL would have to compute it
+    "bytes of JSON",  # of extraBody
+    "must not share its environment variable",  # every two of many references
+    "header names are case-insensitive",
+    "needs a weights claim that several nodes can mount",  # this and the next four would make the CRD too long
+    "must not be set with serving.weights.cache",
+    "must not name a mirror of the hub with serving.weights.cache",
+    "must be a claim where a model is an LLMInferenceService",
+    "must not be a token or a mirror of the hub with serving.worker",
     "must be the name of one volume",  # volumes are open in the CRD
     "these are Tiltyard's own; use another name",
     "has half of a surrogate pair",  # the API server stores another character instead
@@ -110,9 +119,9 @@ class Verdict:
         return f"seed {self.seed}: {self.disagreement}\n    " + "\n    ".join(self.changes)
 
 
-def judged(seed: int, ask: Callable[[str], Answer]) -> Verdict:
-    """The manifest of a seed, as both see it."""
-    manifest = fuzzed(seed)
+def judged(seed: int, ask: Callable[[str], Answer], make: Callable[[int], Fuzzed] = fuzzed) -> Verdict:
+    """The manifest that is made of a seed, as both see it."""
+    manifest = make(seed)
     try:
         problems: Sequence[Problem] = problems_on_cluster(load_tournament(manifest.written))
     except ManifestError as error:

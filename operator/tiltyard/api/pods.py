@@ -125,7 +125,8 @@ ONE_VOLUME: Rule[PodPatch] = Rule("must be the name of one volume: give each a n
 
 # A schema has no words for keys: the rule says in the CRD what their type says here.
 def _keyed_by(key: Text) -> Any:
-    rule: JsonValue = {"rule": f"self.all(key, key.matches('^{key.pattern}$'))", "message": f"must be {key.allowed}"}
+    cel = f"self.all(key, key.size() <= {key.max_length} && key.matches('^{key.pattern}$'))".replace("\\", "\\\\")
+    rule: JsonValue = {"rule": cel, "message": f"must be {key.allowed}"}
     return Field(max_length=32, json_schema_extra={"x-kubernetes-validations": [rule]})
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tiltyard.api.base import MAP_BY_NAME, ApiModel
-from tiltyard.api.resources import GPU_NAMES, is_gpu
+from tiltyard.api.resources import GPU_IN_CEL, GPU_NAMES, is_gpu
 from tiltyard.api.rules import Rule, Violation, repeated
 from tiltyard.api.scalars import ParticipantName
 from tiltyard.api.shapes import Fraction, Text
@@ -19,6 +19,8 @@ Currency = Annotated[str, Text("three capital letters, such as USD or EUR (ISO 4
 GPUS_BY_NAME: Rule[Prices] = Rule(
     f"must be the name of a GPU's resource: {GPU_NAMES}",
     lambda prices: (Violation(("gpuHours", name), f'"{name}"') for name in prices.gpu_hours if not is_gpu(name)),
+    cel=f"!has(self.gpuHours) || self.gpuHours.all(name, {GPU_IN_CEL})",
+    field_path=".gpuHours",
 )
 
 # The CRD says it by the type of the list.

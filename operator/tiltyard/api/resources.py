@@ -12,13 +12,12 @@ from pydantic import Field
 from tiltyard.api.base import ApiModel
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Line, QuantityText, parse_quantity
+from tiltyard.api.shapes import matches
 
 Quantities = Annotated[dict[Line, QuantityText], Field(max_length=16)]
 
-_GPU = re.compile(
-    r"nvidia\.com/(gpu|gpu\.shared|mig-.+)|amd\.com/gpu.*|habana\.ai/gaudi|intel\.com/gpu"
-    r"|gpu\.intel\.com/(?!.*(_monitoring|millicores|memory\.max|tiles)$).+"
-)
+_GPU = "(nvidia[.]com/(gpu|gpu[.]shared|mig-.+)|amd[.]com/gpu.*|habana[.]ai/gaudi|intel[.]com/gpu|gpu[.]intel[.]com/.+)"
+_GPU_SHARE = "gpu[.]intel[.]com/.*(_monitoring|millicores|memory[.]max|tiles)"
 """Names of the resources that device plugins give to GPUs. Intel's others are shares of one."""
 GPU_NAMES = (
     "nvidia.com/gpu, nvidia.com/gpu.shared, nvidia.com/mig-PROFILE, amd.com/gpu, habana.ai/gaudi, intel.com/gpu or"
@@ -29,7 +28,13 @@ GPU_NAMES = (
 
 def is_gpu(name: str) -> bool:
     """Whether a resource is a GPU, whole or in parts."""
-    return _GPU.fullmatch(name) is not None
+    return re.fullmatch(_GPU, name) is not None and re.fullmatch(_GPU_SHARE, name) is None
+
+
+GPU_IN_CEL = f"name.matches('^{_GPU}$') && !name.matches('^{_GPU_SHARE}$')"
+"""The same for a `name` in CEL."""
+LONGEST_NAME = 253
+"""Characters of a resource's name: those of a `Line`. A schema has no words for keys, so a rule says it in the CRD."""
 
 
 _RESOURCE = r"(cpu|memory|ephemeral-storage|hugepages-[^/\s]+|[^/\s]+/[^/\s]+)"
@@ -44,14 +49,14 @@ RESOURCES_BY_NAME = (
 def unknown_resources(field: str, names: Iterable[str]) -> Iterator[Violation]:
     """The names that Kubernetes gives to no resource of a container, or nobody to a GPU."""
     for name in names:
-        if re.fullmatch(_RESOURCE, name, re.ASCII) is None or re.fullmatch(_MISSPELT, name) is not None:
+        if not matches(_RESOURCE, name) or matches(_MISSPELT, name):
             yield Violation((field, name), f'"{name}"')
 
 
 def resources_by_name(field: str) -> str:
     """The same for a mapping in CEL."""
     known, misspelt = (f"name.matches('^{pattern}$')".replace("\\", "\\\\") for pattern in (_RESOURCE, _MISSPELT))
-    return f"!has(self.{field}) || self.{field}.all(name, {known} && !{misspelt})"
+    return f"!has(self.{field}) || self.{field}.all(name, name.size() <= {LONGEST_NAME} && {known} && !{misspelt})"
 
 
 def _known_limits(resources: Resources) -> Iterator[Violation]:

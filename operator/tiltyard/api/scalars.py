@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote
@@ -104,16 +104,17 @@ EndpointUrl = Annotated[
 ]
 
 _QUALIFIED = r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?"
+_DOMAIN = "[a-z0-9]+((-+|[.])[a-z0-9]+)*"  # a subdomain in fewer characters: the CRD has it often
 LABEL_KEY = Text(
     "the key of a label, [DOMAIN/]NAME (letters, digits, '-', '_' and '.'; no capitals in DOMAIN, NAME at most 63 of"
     " them)",
-    rf"([a-z0-9][-.a-z0-9]*/)?{_QUALIFIED}",
+    rf"({_DOMAIN}/)?{_QUALIFIED}",
     317,
 )
 LabelKey = Annotated[str, LABEL_KEY]
 ANNOTATION_KEY = Text(  # Kubernetes puts it into lower case before it looks
     "the key of an annotation, [DOMAIN/]NAME (letters, digits, '-', '_' and '.'; NAME at most 63 of them)",
-    rf"([A-Za-z0-9][-.A-Za-z0-9]*/)?{_QUALIFIED}",
+    rf"({_DOMAIN.replace('a-z', 'A-Za-z')}/)?{_QUALIFIED}",
     317,
 )
 AnnotationKey = Annotated[str, ANNOTATION_KEY]
@@ -191,10 +192,12 @@ _SUFFIXES = {
 
 
 def parse_quantity(text: str) -> Decimal:
-    """The number that a Kubernetes quantity stands for: `"500m"` is 0.5, `"16Gi"` 17179869184."""
+    """The number that a Kubernetes quantity stands for: `"500m"` is 0.5, `"16Gi"` 17179869184, `"0.1n"` 1n."""
     number = text.rstrip("KMGTPEinumk")
     suffix = text[len(number) :]
-    return Decimal(number) * _SUFFIXES[suffix]
+    value = Decimal(number) * _SUFFIXES[suffix]
+    billionths = value.scaleb(9).to_integral_value(ROUND_CEILING)
+    return max(value, billionths.scaleb(-9))
 
 
 def local_path(uri: str, folder: Path) -> Path:

@@ -15,7 +15,7 @@ from tiltyard.api.pods import MODEL_PATHS, MODEL_VOLUMES, ObjectReference, PodPa
 from tiltyard.api.resources import RESOURCES_BY_NAME, Quantities, Resources, resources_by_name, unknown_resources
 from tiltyard.api.rules import Rule, Violation
 from tiltyard.api.scalars import Argument, ObjectName, OpaqueObject, QuantityText
-from tiltyard.api.shapes import Whole
+from tiltyard.api.shapes import Whole, matches
 
 LLM = "LLMInferenceService"
 
@@ -46,7 +46,7 @@ _JOINED = r"^(\s+-|[–—]|--?[A-Za-z][^\s=]*(\s|=\S*\s+--?[A-Za-z]))"
 
 def _joined(serving: ModelServing) -> Iterator[Violation]:
     for position, arg in enumerate(serving.args):
-        if re.search(_JOINED, arg, re.ASCII):
+        if matches(f"{_JOINED}.*", arg):
             yield Violation(("args", position), f'"{arg}"')
 
 

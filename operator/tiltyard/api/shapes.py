@@ -31,6 +31,11 @@ def refuse(allowed: str, *, text: bool = False) -> NoReturn:
     raise PydanticCustomError("shape", "{allowed}", {"allowed": allowed, "text": text})
 
 
+def matches(pattern: str, text: str) -> bool:
+    """Whether a whole text matches, as RE2 says of it: a vertical tab is no blank there, and one in Python."""
+    return re.fullmatch(pattern, text.replace("\v", "\x01"), re.ASCII) is not None
+
+
 def plain(value: Decimal) -> str:
     """A decimal without exponent or trailing zeros, so that equal values have equal texts."""
     text = format(value.normalize(), "f")
@@ -68,7 +73,7 @@ class Text:
             refuse(f"must be {self.allowed}", text=True)
         if not self.min_length <= len(value) <= self.max_length:
             refuse(f"must be {self.allowed}")
-        if self.pattern is not None and re.fullmatch(self.pattern, value, re.ASCII) is None:
+        if self.pattern is not None and not matches(self.pattern, value):
             wrong = self.wrong(value) if self.wrong is not None else ""
             refuse(f"must be {self.allowed}{f' ({wrong})' if wrong else ''}")
         return value
@@ -119,6 +124,12 @@ class Whole:
         return {"type": "integer", "format": width, "minimum": self.minimum, "maximum": self.maximum}
 
 
+def _nearest(text: str) -> Decimal:
+    """The decimal of a text, as a CEL rule reads it: one that no double tells from a shorter one is the shorter one."""
+    exact, shorter = Decimal(text), Decimal(repr(float(text)))
+    return exact if exact == shorter else shorter
+
+
 @dataclass(frozen=True)
 class Fraction:
     """A decimal within bounds: a quoted string on the wire (Kubernetes APIs know no floats), `Decimal` in Python.
@@ -139,7 +150,7 @@ class Fraction:
     def check(self, value: object) -> Decimal:
         """The value as a decimal; in Python a `Decimal` is taken as well as its text."""
         if isinstance(value, str) and len(value) <= 32 and re.fullmatch(_DECIMAL, value, re.ASCII):
-            value = Decimal(value)
+            value = _nearest(value)
         if not isinstance(value, Decimal) or not value.is_finite():
             refuse(f"must be {self.allowed}")
         low, high = Decimal(self.low), Decimal(self.high)
@@ -236,7 +247,11 @@ class Distinct:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(schema) | {"x-kubernetes-list-type": "set"}
+        result = handler(schema) | {"x-kubernetes-list-type": "set"}
+        if any("double(self)" in item["rule"] for item in result["items"].get("x-kubernetes-validations", ())):
+            once = "self.all(a, self.exists_one(b, double(a) == double(b)))"  # "1" and "1.0" are one
+            result["x-kubernetes-validations"] = [{"rule": once, "message": "must name each value once"}]
+        return result
 
 
 def repetitions(values: Iterable[Any]) -> list[Any]:

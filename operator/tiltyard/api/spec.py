@@ -190,6 +190,10 @@ def _priced_endpoints(spec: TournamentSpec) -> Iterator[Violation]:
 PRICED_ENDPOINTS: Rule[TournamentSpec] = Rule(
     "must be the name of a competitor or judge with an endpoint; the price of a served model is that of its GPU-hours",
     _priced_endpoints,
+    cel="!has(self.prices) || !has(self.prices.endpoints) || self.prices.endpoints.all(e,"
+    " self.competitors.exists(p, has(p.endpoint) && p.name == e.name)"
+    " || (has(self.judges) && self.judges.exists(p, has(p.endpoint) && p.name == e.name)))",
+    field_path=".prices.endpoints",
 )
 
 

@@ -21,11 +21,25 @@ KIND: Final = "Tournament"
 API_VERSION: Final = "tiltyard.dev/v1alpha1"
 
 # kubectl keeps the whole manifest in one; 256 KiB is what Kubernetes takes of all together.
+_ANNOTATIONS = 262144
 _AnnotationText = Annotated[str, Text("a text of at most 262144 characters", None, 262144, min_length=0)]
+
+
+def _too_long(meta: ObjectMeta) -> Iterator[Violation]:
+    total = sum(len(text.encode("utf-8", "surrogatepass")) for entry in meta.annotations.items() for text in entry)
+    if total > _ANNOTATIONS:
+        yield Violation(("annotations",), f"{total} bytes")
+
+
+ANNOTATIONS_TOGETHER: Rule[ObjectMeta] = Rule(
+    f"must be at most {_ANNOTATIONS} bytes together, keys and values", _too_long
+)
 
 
 class ObjectMeta(ApiModel):
     """The object's metadata, as in Kubernetes. The operator ignores what it does not use."""
+
+    RULES = (ANNOTATIONS_TOGETHER,)
 
     name: Line
     """The tournament's name, a DNS label. The names of its Jobs and models begin with it."""

@@ -131,10 +131,11 @@ _OF_RUNTIME = {
     "resourceClaims": "resource_claims",
 }
 """Fields of `pod` that a TrainJob cannot set, with their names in Python."""
+_LISTS = ("topologySpreadConstraints", "resourceClaims")
 
 
 def _of_runtime(training: Training) -> Iterator[Violation]:
-    given = [name for name, attribute in _OF_RUNTIME.items() if getattr(training.pod, attribute)]
+    given = [name for name, attribute in _OF_RUNTIME.items() if getattr(training.pod, attribute) not in (None, ())]
     if training.trainer.kind == "TrainJob" and given:
         yield Violation(("pod",), " and ".join(given))
 
@@ -143,7 +144,9 @@ FIELDS_OF_RUNTIME: Rule[Training] = Rule(
     sentence=f"must not set {', '.join(_OF_RUNTIME)} for a TrainJob: its runtime sets them",
     check=_of_runtime,
     cel="!has(self.trainer) || self.trainer.kind != 'TrainJob' || !has(self.pod) || !("
-    + " || ".join(f"has(self.pod.{name})" for name in _OF_RUNTIME)
+    + " || ".join(
+        f"has(self.pod.{name})" + (f" && size(self.pod.{name}) > 0" if name in _LISTS else "") for name in _OF_RUNTIME
+    )
     + ")",
     field_path=".pod",
 )

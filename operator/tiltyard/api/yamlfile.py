@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
@@ -20,6 +21,18 @@ _SHOWN = 4  # steps of a path that is too deep
 class _Loader(yaml.SafeLoader):
     """YAML with JSON's types alone, read as `kubectl` reads it; a key must not come twice."""
 
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        before: set[str] = set()
+        for key, value in node.value:
+            if key.tag != _MERGE:
+                before |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+                continue
+            for name in sorted(before & set(_merged(value, set()))):
+                problem = f"{given_text(name)} is replaced by the << after it as kubectl reads it; write << first"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+        return node
+
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep=deep)
@@ -33,7 +46,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():  # `!!map [a]` is refused below
-            if key.tag != "tag:yaml.org,2002:merge" and isinstance(key, yaml.ScalarNode):
+            if key.tag != _MERGE and isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
                         None, None, f"{given_text(key.value)} is repeated in one mapping", key.start_mark
@@ -45,12 +58,45 @@ class _Loader(yaml.SafeLoader):
         text = re.sub(r"^([-+]?)0(?=[0-7])", r"\g<1>0o", str(self.construct_scalar(node)).replace("_", ""))
         return int(text, 0)
 
+    def construct_text(self, node: yaml.ScalarNode) -> str:
+        return str(self.construct_scalar(node))
+
+    def construct_number(self, node: yaml.ScalarNode) -> float | str:
+        number = self.construct_yaml_float(node)
+        text = str(self.construct_scalar(node))
+        return text if abs(number) > _LARGEST and "inf" not in text.lower() else number
+
+
+def _merged(node: yaml.Node, seen: set[int]) -> Iterator[str]:
+    """The keys of what is merged."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _merged(item, seen)
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if key.tag == _MERGE:
+            yield from _merged(value, seen)
+        elif isinstance(key, yaml.ScalarNode):
+            yield key.value
+
 
 class Dumper(yaml.SafeDumper):
     """In quotes are the texts that kubectl or another reader takes for something else without (`1e3`, `y`, `12:30`)."""
 
 
-# What is no text without quotes to the reader of kubectl and Helm, go-yaml 2: y, 08 and 1e3 are none, 12:30 is one.
+class _Number(NamedTuple):
+    """What go-yaml reads as a number: it looks at a text without its underscores, wherever they are."""
+
+    words: re.Pattern[str]
+
+    def match(self, text: str) -> re.Match[str] | None:
+        return self.words.fullmatch(text.replace("_", ""))
+
+
+# What is no text without quotes to the reader of kubectl and Helm, go-yaml 2: y, 08 and 1e3 are none; 12:30 is one, and
+# so is 1e400, which no float holds.
 _DIGITS = "-+0123456789"
 _MERGE, _NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("merge", "null", "bool", "int", "float"))
 _NO_TEXTS = (
@@ -58,16 +104,21 @@ _NO_TEXTS = (
     (_NULL, "~|null|Null|NULL|", ["", *"~nN"]),
     (_BOOL, "y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON", [*"yYtToO"]),
     (_BOOL, "n|N|no|No|NO|false|False|FALSE|off|Off|OFF", [*"nNfFoO"]),
-    (_INT, "[-+]?(0_*|[1-9][0-9_]*|0[oO]?_*[0-7][0-7_]*)", [*_DIGITS]),
-    (_INT, "[-+]?0([xX]_*[0-9a-fA-F][0-9a-fA-F_]*|[bB]_*[01][01_]*)", [*_DIGITS]),
-    (_FLOAT, "[-+]?([.][0-9]+|[0-9][0-9_]*([.][0-9_]*)?)([eE][-+]?[0-9]+)?", [*_DIGITS, "."]),
     (_FLOAT, "[-+]?[.](inf|Inf|INF)|[.](nan|NaN|NAN)", [*_DIGITS, "."]),
 )
+_NUMBERS = (
+    (_INT, "[-+]?(0|[1-9][0-9]*|0[oO]?[0-7]+|0[xX][0-9a-fA-F]+|0[bB][01]+)", [*_DIGITS]),
+    (_FLOAT, "[-+]?([.][0-9]+|[0-9]+([.][0-9]*)?)([eE][-+]?[0-9]+)?", [*_DIGITS, "."]),
+)
 _Loader.yaml_implicit_resolvers = {}
-for _tag, _words, _first in _NO_TEXTS:
-    _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_words})$"), _first)
-    Dumper.add_implicit_resolver(_tag, re.compile(f"^(?:{_words})$"), _first)
+for _reader in (_Loader, Dumper):
+    for _tag, _words, _first in _NO_TEXTS:
+        _reader.add_implicit_resolver(_tag, re.compile(f"^(?:{_words})$"), _first)
+    for _tag, _words, _first in _NUMBERS:
+        _reader.add_implicit_resolver(_tag, _Number(re.compile(_words)), _first)
 _Loader.add_constructor(_INT, _Loader.construct_yaml_int)
+_Loader.add_constructor(_FLOAT, _Loader.construct_number)
+_Loader.add_constructor(_MERGE, _Loader.construct_text)  # as a value
 _Loader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.error
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import yaml
 
 from cluster.controlplane import ControlPlane
 from support.agreement import PATH, DryRuns, judged
+from support.fuzzed_manifests import Fuzzed, fuzzed
+from support.schema_manifests import from_schema
 from tiltyard.api import tournament_from_object
 
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -72,9 +75,12 @@ def test_a_misspelt_field_is_named(plane: ControlPlane) -> None:
     assert "unknown field" in said
 
 
-def test_the_api_server_and_validate_agree_on_changed_manifests(plane: ControlPlane) -> None:
+@pytest.mark.parametrize("make", [fuzzed, from_schema], ids=["from-samples", "from-schema"])
+def test_the_api_server_and_validate_agree_on_changed_manifests(
+    plane: ControlPlane, make: Callable[[int], Fuzzed]
+) -> None:
     with closing(DryRuns.of(plane)) as dry_runs:
-        verdicts = [judged(seed, dry_runs.ask) for seed in range(MANIFESTS)]
+        verdicts = [judged(seed, dry_runs.ask, make) for seed in range(MANIFESTS)]
     assert [str(verdict) for verdict in verdicts if verdict.disagreement] == []
     assert sum(verdict.taken for verdict in verdicts) > MANIFESTS / 10
 

@@ -1,15 +1,19 @@
-"""Changed manifests: each is taken, or refused with paths; and the CRD refuses nothing that `validate` takes.
+"""Changed manifests, and those that are built from the schema: each is taken, or refused with
+paths; and the CRD refuses nothing that `validate` takes.
 
 `make fuzz COUNT=10000` tries more, at a real API server.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from support.admission import Admission
 from support.agreement import WHOLE
-from support.fuzzed_manifests import fuzzed
+from support.fuzzed_manifests import Fuzzed, fuzzed
+from support.schema_manifests import from_schema
 from tiltyard.api import ManifestError, Problem, load_tournament, problems_on_cluster, problems_on_machine, unsupported
 
 EXAMPLES = 200
@@ -24,11 +28,14 @@ def problems_of(text: str) -> tuple[Problem, ...]:
     return ()
 
 
+@pytest.mark.parametrize("make", [fuzzed, from_schema], ids=["from-samples", "from-schema"])
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_changed_manifest_is_taken_or_refused_with_paths(part: int, admission: Admission) -> None:
+def test_a_changed_manifest_is_taken_or_refused_with_paths(
+    part: int, make: Callable[[int], Fuzzed], admission: Admission
+) -> None:
     taken = refused = 0
     for seed in range(part, EXAMPLES, PARTS):
-        manifest = fuzzed(seed)
+        manifest = make(seed)
         if problems := problems_of(manifest.written):
             refused += 1
             for problem in problems:

@@ -21,7 +21,7 @@ from tiltyard.api import (
     tournament_from_object,
 )
 from tiltyard.api.crd import custom_resource_definition
-from tiltyard.api.yamlfile import MAX_BYTES
+from tiltyard.api.yamlfile import MAX_BYTES, parse_yaml
 
 SAMPLES = Path(__file__).parent / "samples" / "valid"
 MINIMAL = (SAMPLES / "minimal.yaml").read_text()
@@ -357,15 +357,35 @@ def test_a_status_is_left_out_as_a_cluster_does_apart_from_names_that_it_has_not
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("word", ["12:30", "1:30:00", "2024-01-01"])
-def test_a_time_is_a_text_as_it_is_to_kubectl(word: str) -> None:
+@pytest.mark.parametrize("word", ["12:30", "1:30:00", "2024-01-01", "7e98765"])
+def test_a_time_and_a_number_beyond_all_floats_are_texts_as_they_are_to_kubectl(word: str) -> None:
     assert load_tournament(MINIMAL.replace("{name: minimal}", f"{{name: minimal, annotations: {{a: {word}}}}}"))
     (problem,) = problems_of(MINIMAL + f"  seed: {word}\n")
     assert problem.endswith(f'given "{word}"')
 
 
+@pytest.mark.parametrize("merged", ["*m", "[*m]", "{<<: *m}"])
+def test_a_merge_key_that_kubectl_lets_replace_a_key_before_it_is_refused(merged: str) -> None:
+    first, last = (f"a: &m {{x: 1}}\nb: {{{both}}}" for both in (f"<<: {merged}, x: 2", f"x: 2, <<: {merged}"))
+    assert parse_yaml(first) == {"a": {"x": 1}, "b": {"x": 2}}
+    assert parse_yaml(last.replace("{x: 2", "{z: 2"))["b"] == {"x": 1, "z": 2}
+    (problem,) = problems_of(last)
+    assert problem.startswith(
+        'is not valid YAML: "x" is replaced by the << after it as kubectl reads it; write << first'
+    )
+
+
+def test_two_less_than_signs_are_a_text_as_a_value() -> None:
+    assert parse_yaml("a: <<\nb: [<<]") == {"a": "<<", "b": ["<<"]}
+
+
+@pytest.mark.parametrize(("word", "number"), [("1_0", 10), ("0_10", 8), ("+_1_0", 10), (".0_0", 0), ("1_0e1_", 100)])
+def test_underscores_anywhere_in_a_number_are_left_out_as_kubectl_does(word: str, number: int) -> None:
+    assert load_tournament(MINIMAL + f"  seed: {word}\n").spec.seed == number
+
+
 @pytest.mark.parametrize(
-    "word", [".inf", "-.inf", ".nan", "1e400", "1" + "0" * 400, "0x" + "F" * 4000], ids=lambda word: word[:8]
+    "word", [".inf", "-.inf", ".nan", "1" + "0" * 400, "0x" + "F" * 4000], ids=lambda word: word[:8]
 )
 def test_a_number_that_json_does_not_know_is_refused(word: str) -> None:
     (problem,) = problems_of(MINIMAL + f"  prices: {{gpus: [{word}]}}\n")

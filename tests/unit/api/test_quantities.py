@@ -42,6 +42,10 @@ MINIMAL = (Path(__file__).parent / "samples" / "valid" / "minimal.yaml").read_te
         ("1e-3", "0.001"),
         ("3u", "0.000003"),
         ("1Ei", "1152921504606846976"),
+        ("1e-11", "1e-9"),
+        ("0.9n", "1e-9"),
+        ("1.1n", "2e-9"),
+        ("9e99", "9e99"),
     ],
 )
 def test_quantities_are_read_as_kubernetes_reads_them(text: str, number: str) -> None:

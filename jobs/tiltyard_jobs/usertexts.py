@@ -20,7 +20,7 @@ from tiltyard_jobs.contracts.located import LocatedFile
 from tiltyard_jobs.contracts.recipes import SampleRecipe
 from tiltyard_jobs.contracts.tasks import StoreRef
 from tiltyard_jobs.contracts.textcsv import header_advice
-from tiltyard_jobs.contracts.textfield import MISSING, Template, answer_advice, field_advice, value_at
+from tiltyard_jobs.contracts.textfield import MISSING, Template, answer_advice, field_advice, template_advice, value_at
 from tiltyard_jobs.contracts.textfile import kind_of
 from tiltyard_jobs.contracts.vocabulary import BadRowRule
 from tiltyard_jobs.curation.exact import digest_of
@@ -66,8 +66,9 @@ class Texts:
         notes: Sequence[str] = (),
     ) -> None:
         self._files, self._columns, self._pick = files, columns, pick
-        self._advice = answer_advice if columns.answers else field_advice
         self._template = None if columns.template is None else Template(columns.template)
+        otherwise = answer_advice if columns.answers else field_advice
+        self._advice = otherwise if self._template is None else template_advice
         self._paths = columns.texts
         self._on_bad_row = on_bad_row
         self._notes: dict[str, None] = {} if len(files) == 1 else {f"{len(files)} files": None}

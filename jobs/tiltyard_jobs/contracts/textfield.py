@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeGuard
 from unicodedata import normalize
@@ -139,6 +140,12 @@ def field_advice(row: Mapping[str, Any], wanted: str = "") -> str:
     if system is None or not advice:
         return advice
     return f'{advice}, and systemField: "{system}" for the system messages'
+
+
+def template_advice(row: Mapping[str, Any], wanted: str) -> str:
+    """What to write in a template for a name that is nearly a record's; empty where there is none."""
+    near = get_close_matches(_folded(wanted), [_folded(name) for name in row], 1)
+    return next((f"; did you mean {{{name}}}?" for name in row if [_folded(name)] == near), "")
 
 
 def _near_advice(row: Mapping[str, Any], wanted: str) -> str | None:

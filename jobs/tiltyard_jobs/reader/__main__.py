@@ -19,7 +19,7 @@ from typing import NoReturn
 from tiltyard_jobs.contracts.exit_codes import ExitCode
 from tiltyard_jobs.contracts.reading import ReadTask
 from tiltyard_jobs.errors import ConfigurationError, JobError
-from tiltyard_jobs.reader.battle import Battle, read_battle, resolve
+from tiltyard_jobs.reader.battle import Battle, instructions_of, read_battle, resolve
 from tiltyard_jobs.reader.document import battles_document
 from tiltyard_jobs.reader.index import Index
 from tiltyard_jobs.reader.labels import LabelFile
@@ -100,12 +100,21 @@ def _named(index: Index, names: Iterable[str]) -> Iterator[Battle | Program]:
         # A task's id may also be the first digits of an instruction's.
         numbers, tasks = resolve(index, name), programs.of_task(name)
         if not numbers and not tasks:
-            raise ConfigurationError(
-                f"run {index.source.run} has no battle {name}, or several instructions begin so: give an instruction's"
-                " id, INSTRUCTION/A/B with the names of the two players, or the id of a benchmark's task"
-            )
+            raise ConfigurationError(f"run {index.source.run} {_why_not(index, name)}")
         yield from (read_battle(index, number) for number in numbers)
         yield from map(programs.read, tasks)
+
+
+def _why_not(index: Index, name: str) -> str:
+    """Why an id names no battle."""
+    beginning = name.partition("/")[0]
+    several = instructions_of(index, beginning) if beginning else 0
+    if several > 1:
+        return f"has {several:,} instructions that begin with {beginning}: give more digits of the id"
+    wanted = (
+        "an instruction's id or its first digits, INSTRUCTION/A/B with the names of the two players, or the id of a"
+    )
+    return f"has no battle {name}: give {wanted} benchmark's task; `tiltyard view` and the tables have the ids"
 
 
 def _end(code: int) -> NoReturn:

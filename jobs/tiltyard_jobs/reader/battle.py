@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow.compute as pc
 
 from tiltyard_jobs.reader.index import Index
@@ -270,6 +271,15 @@ class DroppedList:
         return text
 
 
+def instructions_of(index: Index, beginning: str) -> int:
+    """How many instructions have an id that begins so."""
+    return len(_places(index, beginning))
+
+
+def _places(index: Index, beginning: str) -> npt.NDArray[np.int64]:
+    return np.flatnonzero(pc.starts_with(index.ids, beginning).to_numpy(zero_copy_only=False))
+
+
 def resolve(index: Index, name: str) -> list[int]:
     """The battles that an id names; none where it is wrong.
 
@@ -280,7 +290,7 @@ def resolve(index: Index, name: str) -> list[int]:
     identity, *players = name.split("/")
     if not identity or len(players) not in (0, 2):
         return []
-    places = np.flatnonzero(pc.starts_with(index.ids, identity).to_numpy(zero_copy_only=False))
+    places = _places(index, identity)
     if len(places) != 1:
         return []
     place, battles = int(places[0]), index.battles

@@ -73,11 +73,14 @@ def _write_battles(task: CompareTask, places: tuple[tuple[Store, str], ...], fou
 def _compare(task: CompareTask, stores: tuple[Store, Store]) -> Agreement:
     with ExitStack() as folders:
         sides = []
-        for store, ref in zip(stores, (task.first, task.second), strict=True):
+        runs = zip(("first", "second"), stores, (task.first, task.second), task.runs, strict=True)
+        for which, store, ref, run in runs:
             artifacts = Artifacts(store, Path(folders.enter_context(TemporaryDirectory(prefix="tiltyard-"))))
             seal = artifacts.seal(ref, 0)
             if seal is None:
-                raise ConfigurationError(f"ratings {ref.key} are not in {store.place}: finish that run first")
+                raise ConfigurationError(
+                    f"the {which} run, {run}, has no ratings in {store.place}: finish that run first"
+                )
             if (source := artifacts.changed(seal)) is not None and artifacts.knows(source):
                 raise ConfigurationError(
                     f"ratings {ref.key} in {store.place} were made from an earlier {source}: run that one again"

@@ -79,7 +79,7 @@ ONE_PICK: Rule[GivenInstructions] = Rule(
 
 
 class GivenInstructions(ApiModel):
-    """Instructions from a file, or from several, instead of mining."""
+    """Where the instructions stand in the files, and which of them are used."""
 
     RULES = (ONE_TEXT, ONE_PLACE, ONE_PICK, DIGEST_OF_ADDRESS)
     CLUSTER_RULES = (FILES_IN_CLUSTER,)
@@ -104,7 +104,7 @@ class GivenInstructions(ApiModel):
     which, so that another row in the file changes at most one of them. They stay in the file's order. Absent: all."""
     field: ColumnName = "prompt"
     """The column that holds the text, or a path to it: `messages[-1].content`, `conversations[0].value`, `turns[0]`.
-    Default: prompt."""
+    Not used where `template` or `messagesField` is set. Default: prompt."""
     per_competitor: Annotated[int, Whole(1, 10_000_000)] = 10000
     """The number of instructions per competitor, at most. A file with more is refused. Default: 10000."""
 

@@ -48,7 +48,7 @@ def _simulated(source: ModelSource) -> Iterator[Violation]:
 # A name with an escape (%) in it is left to Python, and so are values.
 _PARAMETER = "|".join([*(name.replace(".", "[.]") for name in RANGES), "[^=&]*%[^=&]*"])
 KNOWN_PARAMETERS: Rule[ModelSource] = Rule(
-    "must have only parameters that a simulated expert takes, each once and with a value",
+    "must have only parameters that a simulated expert takes, each once and with a value that it takes",
     _simulated,
     cel=f"!self.uri.startsWith('sim://') || self.uri.matches('^[^?]*([?](({_PARAMETER})=[^&]*(&|$))+)?$')",
     field_path=".uri",

@@ -131,6 +131,8 @@ def read_text(path: Path) -> str:
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
+    except IsADirectoryError as error:
+        raise _error(str(path), "is a folder; give the tournament's manifest, a YAML file") from error
     except OSError as error:
         raise _error(str(path), f"cannot be read: {error.strerror or error}") from error
     return decode(data, str(path))

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from tiltyard.api.base import ApiModel
 from tiltyard.api.fields import closest, did_you_mean, field_at, listed, model_at, wire_fields
 from tiltyard.api.problems import path_text
+from tiltyard.api.spec import TournamentSpec
 from tiltyard.api.tournament import API_VERSION, KIND, Tournament
 from tiltyard.cli.described import default_text, meaning, type_text
 from tiltyard.sdk.errors import UserError
@@ -74,7 +75,8 @@ def _steps(path: str) -> tuple[str, ...]:
             raise UserError(f"{path}: {owner} has no fields")
         known = wire_fields(model)
         if name not in known:
-            meant = did_you_mean(closest(name, known))
+            of_spec = not length and name in wire_fields(TournamentSpec)
+            meant = did_you_mean(f"spec.{name}" if of_spec else closest(name, known))
             raise UserError(f"{path}: {name} is not a field of {owner}{meant}; allowed: {listed(known)}")
     return tuple(names)
 

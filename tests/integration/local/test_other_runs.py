@@ -6,6 +6,7 @@ All runs here share one store and one state folder, but those of `Apart`.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,10 +100,10 @@ def test_a_run_that_was_never_made_shows_no_other_ones_numbers(two: TwoRuns) -> 
         finished = two.ask(NEVER_RUN, command)
         assert (finished.code, finished.out) == (2, ""), command
         assert said in finished.err
-    for document, other in ((NEVER_RUN, FIRST), (FIRST, NEVER_RUN)):
+    for which, document, other in (("first", NEVER_RUN, FIRST), ("second", FIRST, NEVER_RUN)):
         finished = two.ask(document, "compare", two.beside(other))
         assert (finished.code, finished.out) == (2, "")
-        assert "finish that run first" in finished.err
+        assert re.search(rf"the {which} run, \w{{12}}, has no ratings in .*: finish that run first", finished.err)
 
 
 def test_two_runs_of_one_name_are_compared_as_two(two: TwoRuns) -> None:

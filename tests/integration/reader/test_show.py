@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import jsonschema
@@ -115,6 +117,14 @@ def test_an_id_that_names_nothing_is_said(made: Run) -> None:
         ended = show(made.store, name)
         assert ended.returncode == 2
         assert "has no battle" in ended.stderr
+
+
+def test_digits_that_begin_several_ids_are_said(made: Run) -> None:
+    ids = [made.world.id_of(player, row) for player, texts in INSTRUCTIONS.items() for row in range(len(texts))]
+    (first, _), *_ = Counter(identity[0] for identity in ids).most_common()
+    ended = show(made.store, first)
+    assert ended.returncode == 2
+    assert re.search(rf"has \d+ instructions that begin with {first}: give more digits of the id", ended.stderr)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

@@ -197,6 +197,17 @@ def test_paths_and_columns_of_the_same_name(tmp_path: Path) -> None:
     assert refusal(path, b'{"m": []}', column="m[0].c") == "has no 'm[0].c'; its first record has m"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "meant"), [("Category", "category"), ("categoryy", "category"), ("id.x", None), ("nothing", None)]
+)
+def test_a_wrong_name_in_a_template_gets_the_one_that_is_meant(tmp_path: Path, wrong: str, meant: str | None) -> None:
+    uri = written(tmp_path / "a.jsonl", [{"prompt": "Sort.", "category": "code"}])
+    with pytest.raises(ConfigurationError) as caught:
+        list(read_texts(uri, "prompt", STORE, template=f"{{prompt}} - {{{wrong}}}"))
+    advice = "" if meant is None else f"; did you mean {{{meant}}}?"
+    assert str(caught.value).endswith(f"has no '{wrong}'; its first record has category, prompt{advice}")
+
+
 def test_a_template_leaves_out_what_is_empty(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     rows: list[dict[str, Any]] = [

@@ -152,6 +152,10 @@ def decode(data: bytes, source: str) -> str:
         raise _error(source, f"is not UTF-8 text (byte {error.start}), so it is not a YAML manifest") from error
 
 
+# Around a value a tab is YAML, but none that the parser takes.
+_TAB = "found character '\\t' that cannot start any token"
+
+
 def parse_yaml(text: str, source: str = "") -> Any:
     """The one document in a YAML text, in JSON's types; mappings lose the entries that are null, as on a cluster.
 
@@ -165,6 +169,8 @@ def parse_yaml(text: str, source: str = "") -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
+        if error.problem == _TAB:
+            raise _error(source, f"has a tab: write blanks in its place{where}") from error
         raise _error(source, f"is not valid YAML: {error.problem or error.context}{where}") from error
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

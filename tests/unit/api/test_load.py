@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_read_gets_one_sentence(tmp_path: Path) -> None:
     large = tmp_path / "large"
     large.write_bytes(b"\x80" * (MAX_BYTES + 1))
     assert problems_of(tmp_path / "none.yaml") == ["cannot be read: No such file or directory"]
-    assert problems_of(tmp_path) == ["cannot be read: Is a directory"]
+    assert problems_of(tmp_path) == ["is a folder; give the tournament's manifest, a YAML file"]
     assert problems_of(binary) == ["is not UTF-8 text (byte 4), so it is not a YAML manifest"]
     assert problems_of(large) == ["is too large for a manifest, given more than 1500000 bytes"]
 
@@ -390,3 +390,9 @@ def test_underscores_anywhere_in_a_number_are_left_out_as_kubectl_does(word: str
 def test_a_number_that_json_does_not_know_is_refused(word: str) -> None:
     (problem,) = problems_of(MINIMAL + f"  prices: {{gpus: [{word}]}}\n")
     assert problem.startswith("spec.prices.gpus[0]: must be a number that JSON knows, given ")
+
+
+@pytest.mark.parametrize("line", ["  name: t\t", "  name:\tt", "\tname: t"])
+def test_a_tab_is_named(line: str) -> None:
+    with pytest.raises(ManifestError, match=r"has a tab: write blanks in its place \(line 2, column \d+\)"):
+        parse_yaml(f"metadata:\n{line}\nspec: {{}}\n")

@@ -94,7 +94,11 @@ def test_a_terminal_without_unicode_gets_every_result(encoding: str, tmp_path: P
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     binary = tmp_path / "model.safetensors"
     binary.write_bytes(b"\xff\xfe\x00")
-    for file, why in ((tmp_path, "Is a directory"), (binary, "is not UTF-8 text"), (tmp_path / "no", "No such file")):
+    for file, why in (
+        (tmp_path, "is a folder; give the tournament's manifest"),
+        (binary, "is not UTF-8 text"),
+        (tmp_path / "no", "No such file"),
+    ):
         for command in ("validate", "plan", "status"):
             ended = called(command, str(file))
             assert ended.returncode == 2

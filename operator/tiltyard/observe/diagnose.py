@@ -63,7 +63,7 @@ BY_NODE = (
 ON_PULL = (
     (r"toomanyrequests|429|rate limit", "the registry limits how much is pulled: use a pull secret, or a mirror"),
     (r"x509|certificate", "the node does not trust the registry's certificate: add its authority to the node"),
-    (r"no such host|i/o timeout|refused|unreachable|no route|Client\.Timeout|handshake|deadline exceeded",
+    (r"dial tcp|no such host|i/o timeout|refused|unreachable|Client\.Timeout|handshake|deadline exceeded|reset by peer",
      "the node does not reach the registry: see to its network, or use an image of a registry that it reaches"),
     (r"no space left", "the node's disk is full: remove images that nobody uses, or use another node"),
 )  # fmt: skip

@@ -54,6 +54,7 @@ BACK_OFF = 'Back-off pulling image "img:1": ErrImagePull: failed to resolve refe
 PULLS = (
     ("dial tcp: lookup r.example on 10.0.0.1:53: no such host", "the node does not reach the registry: see to its"),
     ("dial tcp: lookup r.example on 10.0.0.1:53: read udp 10.0.0.2:7->10.0.0.1:53: i/o timeout", "the node does not"),
+    ("dial tcp: lookup r.example on 10.0.0.1:53: server misbehaving", "the node does not reach the registry: see to"),
     ("dial tcp [::1]:1: connect: connection refused", "the node does not reach the registry: see to its network"),
     ("tls: failed to verify certificate: x509: certificate signed by unknown authority", "the node does not trust"),
     ("pull access denied, repository does not exist or may require authorization", "check its name and pull secrets"),

@@ -32,6 +32,8 @@ PYTHON_ALONE = (
     "these are Tiltyard's own; use another name",
     "has half of a surrogate pair",  # the API server stores another character instead
 )
+POINTS = ("expected int, got float64", "expected XIntOrString value")
+"""What the API server says of `1.0` in JSON, which kubectl never sends for an integer."""
 """Words of what only `validate` refuses: CEL cannot say it."""
 WHOLE = ("more problems", "is not valid YAML: ", "is too large for a manifest")
 """Words of refusals that name no field: the rest of a long list, a line and a column, a text that is not read."""
@@ -131,7 +133,7 @@ def judged(seed: int, ask: Callable[[str], Answer], make: Callable[[int], Fuzzed
     said = ask(manifest.text)
     if not problems and said.status == UNREADABLE and "unknown field" in said.message:
         said = ask(json.dumps(without_nulls(manifest.document)))
-    if not problems and "expected int, got float64" in said.message:
+    if not problems and any(words in said.message for words in POINTS):
         said = ask(json.dumps(without_points(manifest.document)))
     return Verdict(seed, not problems and not said.message, _disagreement(problems, said), manifest.changes)
 
